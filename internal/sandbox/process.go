@@ -1,0 +1,70 @@
+// Package sandbox starts Python processes and confines them by the kernel. It
+// knows nothing of snippets and frames: it hands out a Process in which a
+// trusted bootstrap has run, that is confined and verified from outside, and
+// in which the worker's entry has been called with the socket.
+package sandbox
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+)
+
+// Worker is the trusted Python code of a process: modules registered in
+// sys.modules before anything else, and the function that is called, with the
+// number of the socket's descriptor, once the process is confined. It returns
+// when the socket ends.
+type Worker struct {
+	Modules []WorkerModule // in the order in which they are executed
+	Entry   string         // "module:function"
+}
+
+// WorkerModule is one module of a Worker.
+type WorkerModule struct{ Name, Source string }
+
+// Python is an interpreter as a process is started with.
+type Python struct {
+	Exe     string   // the real binary, not a shim
+	Roots   []string // folders and files the interpreter and its libraries must be able to read
+	Path    []string // sys.path
+	Prefix  string   // sys.prefix
+	Version string   // "3.14.6"
+}
+
+// Process is one worker process. Its methods are safe for concurrent use.
+type Process interface {
+	// Conn is the host's end of the worker's socket: a *net.UnixConn where
+	// there are Unix sockets.
+	Conn() net.Conn
+	// Output is the read end of the pipe behind descriptors 1 and 2: what C
+	// code writes, and the trace of a crash. Whoever opened the process drains
+	// it.
+	Output() *os.File
+	// Pid is the process as this program sees it.
+	Pid() int
+	// Dir is the session's folder on this machine's disk; "" when it is
+	// inside the sandbox only.
+	Dir() string
+	// Report says what was verified.
+	Report() Report
+	// Interrupt sends SIGINT (or what takes its place).
+	Interrupt() error
+	// CPU is the processor time used so far.
+	CPU() (time.Duration, error)
+	// Close kills the process if it still runs, waits for it, closes Conn and
+	// Output and removes Dir. A second call does nothing.
+	Close() error
+	// Wait waits for the end of the process, however it comes.
+	Wait(ctx context.Context) (Exit, error)
+}
+
+// Exit says how a process ended.
+type Exit struct {
+	Code   int    // exit status; -1 when a signal ended it
+	Signal string // "SIGSEGV"; "" when it exited
+	Memory bool   // killed by the memory limit
+}
+
+// Report is what was verified about a process. Filled by the sandbox helper.
+type Report struct{ Level string }
