@@ -43,8 +43,9 @@ type Process interface {
 	Output() *os.File
 	// Pid is the process as this program sees it.
 	Pid() int
-	// Dir is the session's folder on this machine's disk; "" when it is
-	// inside the sandbox only.
+	// Dir is the session's folder on this machine's disk, with the folders
+	// "work" and "tmp" in it; "" when they are /work and /tmp inside the
+	// sandbox only.
 	Dir() string
 	// Report says what was verified.
 	Report() Report
@@ -65,6 +66,3 @@ type Exit struct {
 	Signal string // "SIGSEGV"; "" when it exited
 	Memory bool   // killed by the memory limit
 }
-
-// Report is what was verified about a process. Filled by the sandbox helper.
-type Report struct{ Level string }
