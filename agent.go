@@ -1,11 +1,18 @@
 package strands
 
 import (
+	"cmp"
 	"context"
-	"io"
-	"iter"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
+	"weak"
 )
 
 // Config says what an Agent is. Only Model is required. It is copied by New;
@@ -25,6 +32,8 @@ type Config struct {
 	Messages []Message      // a session begins with a copy of these
 	Values   map[string]any // and with these values; see Session.Set
 	Store    Store          // nil = sessions are kept in memory only
+
+	Conversation ConversationManager // nil = the history is never shortened
 
 	Output       *OutputSpec // nil = answers are text
 	OutputPrompt string      // asks for the structured answer when the model gave none; "" = a built-in sentence
@@ -47,6 +56,7 @@ type Limits struct {
 	OutputAttempts int // tries at a valid structured output; 3
 	HookRetries    int // of one call, asked for by hooks; 5
 	Resumes        int // rounds asked for by AfterInvocation; 10
+	Recoveries     int // of one model call from a context that was too long; 3
 }
 
 // RetryPolicy says how model calls are repeated. The zero value makes six
@@ -64,170 +74,176 @@ type RetryPolicy struct {
 // never changed after New and is safe for concurrent use by any number of
 // sessions.
 type Agent struct {
-	cfg Config
+	cfg    Config
+	tools  *toolset
+	values map[string]rawJSON
+	log    *slog.Logger
+	house  *house
+}
+
+// house is what of an agent must be ended. It does not point to the Agent, so
+// that a dropped one can be collected.
+type house struct {
+	providers []ToolProvider
+
+	mu     sync.Mutex
+	closed bool
+	lives  map[*life]weak.Pointer[Session]
 }
 
 // New checks cfg and makes an Agent. It starts nothing and asks nobody. A
 // mistake is an *InputError that names the field.
-func New(cfg Config) (*Agent, error) { panic("loop") }
+func New(cfg Config) (*Agent, error) {
+	cfg.Name = cmp.Or(cfg.Name, "agent")
+	cfg.Tools = slices.Clone(cfg.Tools)
+	cfg.Providers = slices.Clone(cfg.Providers)
+	cfg.Hooks = slices.Clone(cfg.Hooks)
+	if cfg.SystemPrompt != "" && cfg.System != nil {
+		return nil, &InputError{Field: "Config.System", Reason: "set either SystemPrompt or System"}
+	}
+	if cfg.SystemPrompt != "" {
+		cfg.System = []Part{Text(cfg.SystemPrompt)}
+	}
+	cfg.System = cloneParts(cfg.System)
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	in := Input{Messages: cfg.Messages}
+	cfg.Messages = in.messages()
+	a := &Agent{cfg: cfg, log: cfg.Logger, house: &house{providers: cfg.Providers, lives: map[*life]weak.Pointer[Session]{}}}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	var err error
+	if a.tools, err = newToolset(cfg.Tools...); err != nil {
+		return nil, err
+	}
+	if a.values, err = rawValues(cfg.Values); err != nil {
+		return nil, err
+	}
+	if o := cfg.Output; o != nil {
+		if _, err := newOutputTool(o); err != nil {
+			return nil, err
+		}
+	}
+	runtime.AddCleanup(a, func(h *house) { go h.close() }, a.house)
+	return a, nil
+}
+
+func (cfg *Config) check() error {
+	if cfg.Model == nil {
+		return &InputError{Field: "Config.Model", Reason: "is required"}
+	}
+	if err := checkToolName(cfg.Name); err != nil {
+		return &InputError{Field: "Config.Name", Reason: err.Error()}
+	}
+	if err := checkSystem("Config.System", cfg.System); err != nil {
+		return err
+	}
+	if slices.Contains(cfg.Providers, nil) {
+		return &InputError{Field: "Config.Providers", Reason: "one of them is nil"}
+	}
+	if err := validate(cfg.Messages); err != nil {
+		return fmt.Errorf("Config.Messages: %w", err)
+	}
+	if cfg.MaxParallel < 0 || cfg.ToolTimeout < 0 {
+		return &InputError{Field: "Config", Reason: "MaxParallel and ToolTimeout must not be negative"}
+	}
+	return nil
+}
 
 // Name returns Config.Name, or its default.
-func (a *Agent) Name() string { panic("loop") }
+func (a *Agent) Name() string { return a.cfg.Name }
 
 // Model returns the agent's model.
-func (a *Agent) Model() Model { panic("loop") }
+func (a *Agent) Model() Model { return a.cfg.Model }
 
 // NewSession begins a conversation under a new random id. It does no I/O.
-func (a *Agent) NewSession() *Session { panic("loop") }
+func (a *Agent) NewSession() *Session { return a.newSession(rand.Text()) }
 
-// Restore brings the conversation with that id back from Config.Store, with
-// broken pairs of tool calls and results repaired; a missing one is
-// ErrNotFound. NewSessionID begins one under a chosen id.
-func (a *Agent) Restore(ctx context.Context, id string) (*Session, error) { panic("loop") }
+// NewSessionID begins a conversation under a chosen id; which ids are valid
+// says Store. It does no I/O: an id that is stored already is noticed by the
+// first Run, as ErrConflict.
+func (a *Agent) NewSessionID(id string) (*Session, error) {
+	if err := CheckSessionID(id); err != nil {
+		return nil, err
+	}
+	return a.newSession(id), nil
+}
+
+func (a *Agent) newSession(id string) *Session {
+	s := &Session{id: id, agent: a, life: newLife(), tools: a.tools, system: a.cfg.System, values: maps.Clone(a.values)}
+	for _, m := range a.cfg.Messages {
+		s.append(m)
+	}
+	h := a.house
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		s.life.close()
+		return s
+	}
+	h.lives[s.life] = weak.Make(s)
+	runtime.AddCleanup(s, func(l *life) {
+		go func() { // closing may take long, and cleanups share a goroutine
+			l.close()
+			h.forget(l)
+		}()
+	}, s.life)
+	return s
+}
+
+func (h *house) forget(l *life) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.lives, l)
+}
 
 // Ask asks one question on a session of its own, and closes it.
-func (a *Agent) Ask(ctx context.Context, prompt string) (*Result, error) { panic("loop") }
-
-// AsTool offers the agent as a tool with one argument, "input". Each call is
-// a session of its own; its events come as ToolOutput.Inner.
-func (a *Agent) AsTool() Tool { panic("loop") }
-
-// Close closes the agent's tool providers and all sessions that are still
-// open. It waits for their runs, which it cancels. All are attempted; the
-// errors are joined. A second call does nothing.
-func (a *Agent) Close() error { panic("loop") }
-
-// Session is one conversation. It belongs to one run at a time: a second Run
-// while one is under way fails at once with ErrConcurrentInvocation, and so
-// does Call. The other methods are safe for concurrent use, from hooks and
-// tools of a run too. Close it; a session that is dropped without is closed
-// some time later by the garbage collector's cleanup.
-type Session struct{}
-
-// Input is what a run starts from. At most one of Parts, Messages and
-// Responses is set; none of them goes on from the history as it is.
-type Input struct {
-	Parts     []Part              // of one user message
-	Messages  []Message           // appended as they are
-	Responses []InterruptResponse // to the interrupts the session waits for
-
-	// The rest overrides the agent's Config for this run; zero = as configured.
-	Model        Model
-	System       []Part
-	Tools        []Tool // in addition
-	ToolChoice   ToolChoice
-	Hooks        []Hooks // in addition, after the session's
-	Limits       Limits
-	Output       *OutputSpec
-	OutputPrompt string
+func (a *Agent) Ask(ctx context.Context, prompt string) (res *Result, err error) {
+	s := a.NewSession()
+	defer func() {
+		if closeErr := s.Close(); closeErr != nil && err == nil {
+			res, err = nil, closeErr
+		}
+	}()
+	return s.Ask(ctx, prompt)
 }
 
-// Prompt is the Input of a user message of one text.
-func Prompt(text string) Input { return Input{Parts: []Part{Text(text)}} }
+// Close closes all sessions that are still open, then the agent's tool
+// providers. It waits for the sessions' runs, which it cancels. All are
+// attempted; the errors are joined. A second call does nothing.
+func (a *Agent) Close() error { return a.house.close() }
 
-// OutputSpec asks for an answer as JSON.
-type OutputSpec struct {
-	Name        string // of what is asked for; a valid tool name
-	Description string
-	Schema      []byte // JSON Schema of type object
-}
+func (h *house) close() error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	lives := maps.Clone(h.lives)
+	h.mu.Unlock()
 
-// OutputOf describes the type T, a struct. It panics naming the field that has
-// no schema.
-func OutputOf[T any]() *OutputSpec { panic("loop") }
-
-// ID returns the session's id.
-func (s *Session) ID() string { panic("loop") }
-
-// Run answers in. See the package comment, "The Run contract".
-func (s *Session) Run(ctx context.Context, in Input) iter.Seq2[Event, error] { panic("loop") }
-
-// Ask runs prompt and returns the result. After an error of the kind
-// *LimitError the partial result is in it.
-func (s *Session) Ask(ctx context.Context, prompt string) (*Result, error) { panic("loop") }
-
-// Collect ranges over a run and returns its result.
-func Collect(run iter.Seq2[Event, error]) (*Result, error) { panic("loop") }
-
-// AskFor asks for an answer of type T.
-func AskFor[T any](ctx context.Context, s *Session, prompt string) (T, error) { panic("loop") }
-
-// Call runs a tool directly, with its hooks. It does not appear in the history.
-func (s *Session) Call(ctx context.Context, name string, input any) (*ToolResult, error) {
-	panic("loop")
-}
-
-// Cancel stops the run under way; its result has StopCancelled. Nothing
-// happens when there is none.
-func (s *Session) Cancel() { panic("loop") }
-
-// Messages returns a copy of the history.
-func (s *Session) Messages() []Message { panic("loop") }
-
-// Turn counts the runs that began with a new user message. Tools use it to
-// notice a new one.
-func (s *Session) Turn() int { panic("loop") }
-
-// Pending returns what an interrupted run waits with; nil when none does.
-func (s *Session) Pending() *Pending { panic("loop") }
-
-// Set keeps a value, as JSON, under a key that is not blank; nil deletes it.
-func (s *Session) Set(key string, value any) error { panic("loop") }
-
-// Get decodes the value of key into v and says whether there was one.
-func (s *Session) Get(key string, v any) (bool, error) { panic("loop") }
-
-// SetSystem replaces the system prompt from the next model call on.
-func (s *Session) SetSystem(parts ...Part) { panic("loop") }
-
-// AddTools offers more tools from the next model call on. A name that is
-// taken is an error, and none is added.
-func (s *Session) AddTools(tools ...Tool) error { panic("loop") }
-
-// RemoveTool stops offering a tool and says whether it was offered.
-func (s *Session) RemoveTool(name string) bool { panic("loop") }
-
-// AddHooks registers hooks for what comes next. The returned func removes them.
-func (s *Session) AddHooks(h Hooks) (remove func()) { panic("loop") }
-
-// Close ends the session: it cancels its run and waits for it, then closes
-// what was attached, last first. All are attempted; the errors are joined. A
-// second call does nothing.
-func (s *Session) Close() error { panic("loop") }
-
-// Invoke makes a call from inside a tool: the same hooks, limits, events and
-// traces see it as those of the model. c.ParentID is set to the running call
-// when it is empty, c.ID to a new one. Outside a run it just calls t. The
-// error is that of a run that is over, or one made by Fatal; everything else
-// is in the result.
-func Invoke(ctx context.Context, t Tool, c *ToolCall) (*ToolResult, error) { panic("loop") }
-
-// Emit sends e to the one who ranges over the run, on that goroutine, and
-// waits until it was taken. ToolOutput.CallID is set to the running call when
-// it is empty. It fails once the run is over. Outside a run it does nothing.
-func Emit(ctx context.Context, e Event) error { panic("loop") }
-
-// SessionFrom returns the session on whose behalf a tool or hook runs; nil
-// outside.
-func SessionFrom(ctx context.Context) *Session { panic("loop") }
-
-// CallFrom returns the tool call that is running; nil outside.
-func CallFrom(ctx context.Context) *ToolCall { panic("loop") }
-
-// Attach returns the value that lives on s under key, opening it the first
-// time. Session.Close closes it. Concurrent calls with one key open once; an
-// error of open is returned and nothing is kept.
-func Attach[T io.Closer](ctx context.Context, s *Session, key any, open func(context.Context) (T, error)) (T, error) {
-	panic("loop")
-}
-
-// NewTool makes a Tool of a function. In is a struct: its fields are the
-// arguments, named by their json tags, described by their jsonschema tags,
-// required unless they are omitempty, omitzero or pointers. Input is checked
-// against the schema before f runs; Out's schema becomes the output schema. A
-// string, []Part or *ToolResult is given to the model as it is, anything else
-// as JSON. NewTool panics, naming the field, when it cannot infer a schema,
-// and on a name that no model accepts.
-func NewTool[In, Out any](name, doc string, f func(context.Context, In) (Out, error)) Tool {
-	panic("loop")
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for l, weakly := range lives {
+		wg.Go(func() {
+			end := l.close
+			if s := weakly.Value(); s != nil {
+				end = s.Close // stores what is not stored yet
+			}
+			if err := end(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, p := range slices.Backward(h.providers) {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -57,10 +57,11 @@ type Retry struct {
 // Interrupt is a question to a person, asked by a hook or a tool. The run ends
 // with StopInterrupt; Session.Run with an InterruptResponse goes on with it.
 type Interrupt struct {
-	ID     string `json:"id"` // the same for the same question of the same call
-	Name   string `json:"name"`
-	Reason any    `json:"reason,omitempty"`
-	CallID string `json:"callId,omitempty"`
+	ID       string `json:"id"` // the same for the same question of the same call
+	Name     string `json:"name"`
+	Reason   any    `json:"reason,omitempty"`
+	CallID   string `json:"callId,omitempty"`
+	ParentID string `json:"parentId,omitempty"` // the model's call under which that call was made; "" when it is the model's
 }
 
 // InterruptResponse answers an Interrupt.
@@ -77,11 +78,22 @@ type Result struct {
 	Cycles     int         `json:"cycles"`  // model calls that were answered
 	Duration   Duration    `json:"duration"`
 	Interrupts []Interrupt `json:"interrupts,omitempty"`
-	Artifacts  []Artifact  `json:"artifacts,omitempty"`
+	Artifacts  []Artifact  `json:"artifacts,omitempty"` // hooks add them in AfterInvocation
+
+	// Tools counts the calls of this run by the tools' names, those made by
+	// other tools included.
+	Tools map[string]ToolUse `json:"tools,omitempty"`
 
 	// Output is the structured output that was asked for, valid against its
 	// schema; nil when none was. AskFor decodes it.
 	Output []byte `json:"output,omitempty"`
+}
+
+// ToolUse counts the calls of a tool.
+type ToolUse struct {
+	Calls    int      `json:"calls"`
+	Errors   int      `json:"errors,omitempty"` // of Calls
+	Duration Duration `json:"duration"`         // of all together
 }
 
 // Text is what the model said at the end.

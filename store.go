@@ -40,6 +40,7 @@ type Entry struct {
 type SessionState struct {
 	Values  map[string]json.RawMessage `json:"values,omitempty"`  // Session.Set
 	Dropped int                        `json:"dropped,omitempty"` // messages no longer in the history, from the front
+	Summary []Message                  `json:"summary,omitempty"` // stand in for the dropped ones
 	Pending *Pending                   `json:"pending,omitempty"` // of an interrupted run
 }
 

@@ -1,0 +1,264 @@
+package strands
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// checker validates JSON objects against a schema.
+type checker struct {
+	resolved *jsonschema.Resolved
+}
+
+// newChecker prepares s, which must describe an object.
+func newChecker(s *jsonschema.Schema) (*checker, error) {
+	r, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
+	if err != nil {
+		return nil, fmt.Errorf("the schema cannot be used: %w", err)
+	}
+	c := &checker{resolved: r}
+	if t := c.follow(s); t.Type != "object" {
+		return nil, errors.New("the schema must have type object")
+	}
+	return c, nil
+}
+
+// parseChecker prepares a schema given as JSON.
+func parseChecker(schema []byte) (*checker, error) {
+	s := new(jsonschema.Schema)
+	if err := json.Unmarshal(schema, s); err != nil {
+		return nil, fmt.Errorf("the schema is not a JSON schema: %w", err)
+	}
+	return newChecker(s)
+}
+
+// check validates raw and returns it as the function behind should read it:
+// null for an optional property counts as not given, defaults are filled in,
+// and 5.0 for an integer is 5. The error is for the model and names the
+// property.
+func (c *checker) check(raw json.RawMessage) (json.RawMessage, error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		raw = json.RawMessage("{}")
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("the input is not valid JSON: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("the input is not valid JSON: there is more after its end")
+	}
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("the input must be a JSON object")
+	}
+	if c.adjust(c.resolved.Schema(), obj) {
+		b, err := json.Marshal(obj)
+		if err != nil {
+			return nil, fmt.Errorf("the input is not valid JSON: %w", err)
+		}
+		raw = b
+	}
+	if err := c.resolved.Validate(plainNumbers(obj)); err != nil {
+		return nil, readableError(err)
+	}
+	return raw, nil
+}
+
+// follow looks through references inside the schema.
+func (c *checker) follow(s *jsonschema.Schema) *jsonschema.Schema {
+	root := c.resolved.Schema()
+	for range 100 { // a reference may go in circles
+		if s.Ref == "#" {
+			return root
+		}
+		name, ok := strings.CutPrefix(s.Ref, "#/$defs/")
+		if !ok || root.Defs[name] == nil {
+			return s
+		}
+		s = root.Defs[name]
+	}
+	return s
+}
+
+// adjust changes v, a decoded JSON value, in place and says whether it did.
+func (c *checker) adjust(s *jsonschema.Schema, v any) bool {
+	s = c.follow(s)
+	changed := false
+	switch v := v.(type) {
+	case map[string]any:
+		for name, p := range s.Properties {
+			e, given := v[name]
+			switch {
+			case !given && p.Default != nil:
+				var d any
+				if json.Unmarshal(p.Default, &d) == nil {
+					v[name], changed = d, true
+				}
+			case !given:
+			case e == nil && !slices.Contains(s.Required, name) && !c.allowsNull(p):
+				delete(v, name)
+				changed = true
+				if p.Default != nil {
+					c.adjust(s, v)
+				}
+			default:
+				if n, ok := c.integer(p, e); ok {
+					v[name], changed = n, true
+				} else if c.adjust(p, e) {
+					changed = true
+				}
+			}
+		}
+		if s.AdditionalProperties != nil && len(v) > len(s.Properties) || s.Properties == nil {
+			changed = c.adjustRest(s, v) || changed
+		}
+	case []any:
+		if s.Items == nil {
+			break
+		}
+		for i, e := range v {
+			if n, ok := c.integer(s.Items, e); ok {
+				v[i], changed = n, true
+			} else if c.adjust(s.Items, e) {
+				changed = true
+			}
+		}
+	}
+	return changed
+}
+
+func (c *checker) adjustRest(s *jsonschema.Schema, v map[string]any) bool {
+	if s.AdditionalProperties == nil {
+		return false
+	}
+	changed := false
+	for name, e := range v {
+		if s.Properties[name] != nil {
+			continue
+		}
+		if n, ok := c.integer(s.AdditionalProperties, e); ok {
+			v[name], changed = n, true
+		} else if c.adjust(s.AdditionalProperties, e) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (c *checker) allowsNull(s *jsonschema.Schema) bool {
+	s = c.follow(s)
+	return s.Type == "null" || slices.Contains(s.Types, "null") || (s.Type == "" && s.Types == nil)
+}
+
+var integralFloat = regexp.MustCompile(`^-?[0-9]+\.0+$`)
+
+// integer returns v written without a fraction, when s wants an integer and v
+// is one that is written as a float.
+func (c *checker) integer(s *jsonschema.Schema, v any) (json.Number, bool) {
+	n, ok := v.(json.Number)
+	if !ok || !strings.ContainsAny(n.String(), ".eE") {
+		return "", false
+	}
+	if s = c.follow(s); s.Type != "integer" && !slices.Contains(s.Types, "integer") {
+		return "", false
+	}
+	if integralFloat.MatchString(n.String()) {
+		whole, _, _ := strings.Cut(n.String(), ".")
+		return json.Number(whole), true
+	}
+	f, err := n.Float64()
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return "", false
+	}
+	return json.Number(strconv.FormatFloat(f, 'f', 0, 64)), true
+}
+
+// plainNumbers replaces json.Number, which the validator takes for a string.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return i
+		}
+		if u, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return u
+		}
+		f, _ := v.Float64() // out of range: ±Inf, which no integer type accepts
+		return f
+	case map[string]any:
+		for k, e := range v {
+			v[k] = plainNumbers(e)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = plainNumbers(e)
+		}
+	}
+	return v
+}
+
+var validating = regexp.MustCompile(`^validating (\S+): `)
+
+// readableError turns the validator's chain of schema pointers into the path
+// of the property that is wrong.
+func readableError(err error) error {
+	msg, path, last := err.Error(), "", ""
+	for {
+		m := validating.FindStringSubmatch(msg)
+		if m == nil {
+			break
+		}
+		msg = msg[len(m[0]):]
+		if m[1] == "root" {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(m[1], last); ok { // else it jumped through a reference
+			path += propertyPath(rest, path != "")
+		}
+		last = m[1]
+	}
+	_, detail, ok := strings.Cut(msg, ": ") // the keyword says nothing to a model
+	if !ok {
+		detail = msg
+	}
+	detail = strings.Replace(detail, "missing properties: ", "missing ", 1)
+	detail = strings.Replace(detail, "unexpected additional properties", "unexpected", 1)
+	if path == "" {
+		return errors.New("invalid input: " + detail)
+	}
+	return fmt.Errorf("invalid input: %s: %s", path, detail)
+}
+
+// propertyPath turns /properties/a/items/properties/b into a[].b.
+func propertyPath(pointer string, inside bool) string {
+	var b strings.Builder
+	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
+	for i := 0; i < len(steps); i++ {
+		switch steps[i] {
+		case "properties":
+			if i++; i < len(steps) {
+				if inside || b.Len() > 0 {
+					b.WriteByte('.')
+				}
+				b.WriteString(strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i]))
+			}
+		case "$defs":
+			i++
+		case "items", "additionalProperties":
+			b.WriteString("[]")
+		}
+	}
+	return b.String()
+}

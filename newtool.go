@@ -1,0 +1,312 @@
+package strands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// NewTool makes a Tool of a function. In is a struct: its fields are the
+// arguments in their order, named by their json tags, described by their
+// jsonschema tags, limited by enum tags ("a,b"), required unless they are
+// omitempty, omitzero, pointers or have a default tag.
+//
+// Input is checked against the schema before f runs: an argument that is
+// missing, unknown or of another type is an error that names it; null for an
+// optional argument counts as not given. []byte is base64 text, time.Time a
+// date-time, a type that marshals to text is a string. A decimal (json.Number,
+// big.Rat, or a type named Decimal that marshals to text) is marked by the
+// format "decimal". Recursive types are fine.
+//
+// Out's schema becomes the output schema. A string, []Part or *ToolResult is
+// given to the model as it is, anything else as JSON. When Out is an
+// iter.Seq[T] or iter.Seq2[T, error] the tool is a StreamTool; it yields the
+// values of T.
+//
+// NewTool panics, naming the field, when it cannot infer a schema, and on a
+// name that no model accepts.
+func NewTool[In, Out any](name, doc string, f func(context.Context, In) (Out, error)) Tool {
+	t, err := newFuncTool(name, doc, f)
+	if err != nil {
+		panic(fmt.Sprintf("strands.NewTool(%q): %v", name, err))
+	}
+	return t
+}
+
+// NewRawTool makes a Tool whose input schema is given as JSON. Input is checked
+// against it before f runs. A mistake in spec is an *InputError.
+func NewRawTool(spec ToolSpec, f func(context.Context, *ToolCall) (*ToolResult, error)) (Tool, error) {
+	if err := checkToolName(spec.Name); err != nil {
+		return nil, &InputError{Field: "Name", Reason: err.Error()}
+	}
+	c, err := parseChecker(spec.InputSchema)
+	if err != nil {
+		return nil, &InputError{Field: "InputSchema of " + spec.Name, Reason: err.Error()}
+	}
+	return &rawTool{spec: spec, input: c, f: f}, nil
+}
+
+var toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
+func checkToolName(name string) error {
+	if !toolName.MatchString(name) {
+		return fmt.Errorf("the tool name %q must be 1 to 64 of a-z A-Z 0-9 _ -", name)
+	}
+	return nil
+}
+
+type rawTool struct {
+	spec  ToolSpec
+	input *checker
+	f     func(context.Context, *ToolCall) (*ToolResult, error)
+}
+
+func (t *rawTool) Spec() ToolSpec { return t.spec }
+
+func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
+	input, err := t.input.check(call.Input)
+	if err != nil {
+		return nil, err
+	}
+	c := *call
+	c.Input = input
+	return t.f(ctx, &c)
+}
+
+type funcTool[In, Out any] struct {
+	spec  ToolSpec
+	input *checker
+	f     func(context.Context, In) (Out, error)
+}
+
+// streamFuncTool is a funcTool whose Out is a sequence. It is a type of its
+// own because being a StreamTool is a matter of the method set.
+type streamFuncTool[In, Out any] struct{ *funcTool[In, Out] }
+
+func newFuncTool[In, Out any](name, doc string, f func(context.Context, In) (Out, error)) (Tool, error) {
+	if err := checkToolName(name); err != nil {
+		return nil, err
+	}
+	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
+	if in.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("the input %s must be a struct", in)
+	}
+	s, err := inferSchema(in, false)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	c, err := newChecker(s)
+	if err != nil {
+		return nil, fmt.Errorf("input %s: %w", in, err)
+	}
+	t := &funcTool[In, Out]{spec: ToolSpec{Name: name, Description: doc}, input: c, f: f}
+	if t.spec.InputSchema, err = json.Marshal(s); err != nil {
+		return nil, fmt.Errorf("input %s: %w", in, err)
+	}
+	elem, stream := streamElem(out)
+	if t.spec.OutputSchema, err = outputSchema(elem); err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	if stream {
+		return streamFuncTool[In, Out]{t}, nil
+	}
+	return t, nil
+}
+
+var (
+	typeError  = reflect.TypeFor[error]()
+	typeParts  = reflect.TypeFor[[]Part]()
+	typeResult = reflect.TypeFor[*ToolResult]()
+)
+
+// outputSchema describes what a function returns; nil when it is not JSON or
+// could be anything.
+func outputSchema(t reflect.Type) (json.RawMessage, error) {
+	if t == typeParts || t == typeResult || t.Kind() == reflect.Interface {
+		return nil, nil
+	}
+	s, err := inferSchema(t, true)
+	if err != nil {
+		return nil, err
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map: // a nil one at the top is written as empty
+		if len(s.Types) == 2 {
+			s.Type, s.Types = s.Types[0], nil
+		}
+	case reflect.Pointer:
+		s = nullable(s)
+	}
+	return json.Marshal(s)
+}
+
+// streamElem returns T of iter.Seq[T] and iter.Seq2[T, error], and out itself
+// for any other type.
+func streamElem(out reflect.Type) (elem reflect.Type, ok bool) {
+	if !out.CanSeq() && !out.CanSeq2() || out.Kind() != reflect.Func {
+		return out, false
+	}
+	yield := out.In(0)
+	if yield.NumIn() == 2 && yield.In(1) != typeError {
+		return out, false
+	}
+	if yield.NumIn() == 0 {
+		return out, false
+	}
+	return yield.In(0), true
+}
+
+func (t *funcTool[In, Out]) Spec() ToolSpec { return t.spec }
+
+func (t *funcTool[In, Out]) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
+	out, err := t.run(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	return resultOf(out)
+}
+
+func (t *funcTool[In, Out]) run(ctx context.Context, call *ToolCall) (out Out, err error) {
+	input, err := t.input.check(call.Input)
+	if err != nil {
+		return out, err
+	}
+	var in In
+	if err := json.Unmarshal(input, &in); err != nil {
+		return out, decodeError(err)
+	}
+	return t.f(ctx, in)
+}
+
+// decodeError is for what a schema cannot say, such as the range of an int64.
+func decodeError(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		return fmt.Errorf("invalid input: %s: %s does not fit into %s", e.Field, e.Value, e.Type)
+	}
+	return fmt.Errorf("invalid input: %w", err)
+}
+
+func (t streamFuncTool[In, Out]) Stream(ctx context.Context, call *ToolCall) iter.Seq2[*ToolResult, error] {
+	return func(yield func(*ToolResult, error) bool) {
+		out, err := t.run(ctx, call)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for v, err := range values(reflect.ValueOf(out)) {
+			var r *ToolResult
+			if err == nil {
+				r, err = resultOf(v)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Call returns the last value.
+func (t streamFuncTool[In, Out]) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
+	var last *ToolResult
+	for r, err := range t.Stream(ctx, call) {
+		if err != nil {
+			return nil, err
+		}
+		last = r
+	}
+	if last == nil {
+		last = &ToolResult{}
+	}
+	return last, nil
+}
+
+// values ranges over an iter.Seq[T] or iter.Seq2[T, error].
+func values(seq reflect.Value) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		if seq.IsNil() {
+			return
+		}
+		if seq.Type().CanSeq() {
+			for v := range seq.Seq() {
+				if !yield(v.Interface(), nil) {
+					return
+				}
+			}
+			return
+		}
+		for v, e := range seq.Seq2() {
+			err, _ := e.Interface().(error)
+			if !yield(v.Interface(), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// resultOf gives v to the model as NewTool says.
+func resultOf(v any) (*ToolResult, error) {
+	switch v := v.(type) {
+	case *ToolResult:
+		return v, nil
+	case []Part:
+		return &ToolResult{Parts: v}, nil
+	case string:
+		return &ToolResult{Parts: []Part{Text(v)}, Value: v}, nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("the result cannot be written as JSON: %w", err)
+	}
+	if string(b) == "null" {
+		switch kindOf(v) {
+		case reflect.Slice:
+			b = []byte("[]")
+		case reflect.Map:
+			b = []byte("{}")
+		}
+	}
+	return &ToolResult{Parts: []Part{{JSON: b}}, Value: v}, nil
+}
+
+func kindOf(v any) reflect.Kind {
+	if v == nil {
+		return reflect.Invalid
+	}
+	return reflect.TypeOf(v).Kind()
+}
+
+// inferObject describes t, which must be a struct, for OutputOf.
+func inferObject(t reflect.Type) ([]byte, error) {
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("%s must be a struct", t)
+	}
+	s, err := inferSchema(t, false)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
+	}
+	return json.Marshal(s)
+}
+
+// nameOf makes a tool name of a type's name.
+func nameOf(t reflect.Type) string {
+	name := strings.Map(func(r rune) rune {
+		if toolName.MatchString(string(r)) {
+			return r
+		}
+		return '_'
+	}, t.Name())
+	if name == "" {
+		return "answer"
+	}
+	return name[:min(len(name), 64)]
+}
