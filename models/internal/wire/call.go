@@ -1,0 +1,152 @@
+// Package wire is what the providers share below their vendors' SDKs: a watch
+// over silent servers and one way to say what went wrong.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	strands "github.com/strandsgo/strands"
+)
+
+// IdleTimeout is how long a server may be silent when a Config says nothing.
+// Large models think for minutes before the first byte.
+const IdleTimeout = 5 * time.Minute
+
+// maxErrorBody bounds what is read of an answer that reports an error.
+const maxErrorBody = 1 << 20
+
+// errIdle ends a request whose server was silent too long.
+var errIdle = errors.New("idle timeout")
+
+// A Call is one request to a model's server and what became of it. It belongs
+// to the goroutine that makes the request.
+type Call struct {
+	Provider, Model string
+	Hints           map[strands.ModelErrorKind]string // what the user can do about a kind of error
+
+	caller, ctx context.Context
+	cancel      context.CancelCauseFunc
+	idle        time.Duration
+	timer       *time.Timer
+
+	// Of the last answer that reported an error.
+	status int
+	header http.Header
+	body   []byte
+}
+
+type callKey struct{}
+
+// Begin starts a call. Requests made with the returned context through Client
+// are watched: when the server is silent for idle (0 = IdleTimeout, negative =
+// never mind) the context ends. End must be called.
+func Begin(ctx context.Context, provider, model string, idle time.Duration) (context.Context, *Call) {
+	if idle == 0 {
+		idle = IdleTimeout
+	}
+	c := &Call{Provider: provider, Model: model, caller: ctx, idle: idle}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	if idle > 0 {
+		c.timer = time.AfterFunc(idle, func() { c.cancel(errIdle) })
+		c.timer.Stop()
+	}
+	return context.WithValue(c.ctx, callKey{}, c), c
+}
+
+// End aborts what is still under way.
+func (c *Call) End() {
+	c.pause()
+	c.cancel(nil)
+}
+
+// The clock runs only while we wait for the server, never while the consumer
+// takes its time.
+func (c *Call) wait() {
+	if c.timer != nil {
+		c.timer.Reset(c.idle)
+	}
+}
+
+func (c *Call) pause() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// Status is that of the answer that reported an error, Body its text; zero
+// when there was none.
+func (c *Call) Status() int { return c.status }
+
+// Body is the text of the answer that reported an error.
+func (c *Call) Body() []byte { return c.body }
+
+// Header returns a header of the answer that reported an error.
+func (c *Call) Header(name string) string { return c.header.Get(name) }
+
+// Client returns a client that does what base does (nil = http.DefaultClient)
+// and watches over the calls.
+func Client(base *http.Client) *http.Client {
+	if base == nil {
+		base = http.DefaultClient
+	}
+	c := *base
+	c.Transport = &transport{base: base.Transport}
+	return &c
+}
+
+type transport struct{ base http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := t.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	c, ok := req.Context().Value(callKey{}).(*Call)
+	if !ok {
+		return base.RoundTrip(req)
+	}
+	c.wait()
+	resp, err := base.RoundTrip(req)
+	c.pause()
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &body{ReadCloser: resp.Body, call: c}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	c.status, c.header = resp.StatusCode, resp.Header
+	c.body, err = io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	resp.Body.Close()
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer to a refused request (HTTP %d): %w", resp.StatusCode, err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(c.body))
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+type body struct {
+	io.ReadCloser
+	call *Call
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.call.wait()
+	n, err := b.ReadCloser.Read(p)
+	b.call.pause()
+	return n, err
+}

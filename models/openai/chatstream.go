@@ -1,0 +1,207 @@
+package openai
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+
+	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/packages/respjson"
+	"github.com/openai/openai-go/v3/packages/ssestream"
+	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/models/internal/wire"
+)
+
+func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Request, emit func(*strands.Delta) bool) (*strands.Reply, error) {
+	params, err := m.chatParams(req)
+	if err != nil {
+		return nil, err
+	}
+	stream := m.chat.NewStreaming(ctx, params)
+	defer stream.Close()
+	r := chatReader{emit: emit, block: -1}
+	for stream.Next() {
+		chunk := stream.Current()
+		if !r.read(&chunk) {
+			return nil, nil
+		}
+	}
+	if err := stream.Err(); err != nil {
+		return nil, m.fail(call, err)
+	}
+	if r.finish == "" {
+		return nil, call.Cut()
+	}
+	return r.reply(call)
+}
+
+// chatReader follows a stream. The protocol has no blocks: text, reasoning and
+// tool calls open a new one whenever the kind changes.
+type chatReader struct {
+	emit   func(*strands.Delta) bool
+	blocks wire.Blocks
+
+	block   int // the last one that was opened
+	kind    kind
+	calls   []chatCall
+	model   string
+	finish  string
+	refused bool
+	usage   strands.Usage
+}
+
+type kind int
+
+const (
+	none kind = iota
+	text
+	reasoning
+	toolCall
+)
+
+type chatCall struct {
+	index int64
+	id    string
+	block int
+}
+
+// read takes a chunk; false when the consumer has left.
+func (r *chatReader) read(chunk *sdk.ChatCompletionChunk) bool {
+	if r.model == "" {
+		r.model = chunk.Model
+	}
+	if chunk.JSON.Usage.Valid() {
+		r.usage = chatUsage(&chunk.Usage)
+	}
+	for i := range chunk.Choices {
+		c := &chunk.Choices[i]
+		if c.Index != 0 {
+			continue
+		}
+		if !r.readDelta(&c.Delta) {
+			return false
+		}
+		if c.FinishReason != "" {
+			r.finish = c.FinishReason
+		}
+	}
+	return true
+}
+
+func (r *chatReader) readDelta(d *sdk.ChatCompletionChunkChoiceDelta) bool {
+	if s := extraText(d.JSON.ExtraFields); s != "" {
+		if !r.send(&strands.Delta{Block: r.open(reasoning), Reasoning: &strands.Reasoning{Text: s}}) {
+			return false
+		}
+	}
+	if d.Content != "" && !r.send(&strands.Delta{Block: r.open(text), Text: d.Content}) {
+		return false
+	}
+	if d.Refusal != "" {
+		r.refused = true
+		if !r.send(&strands.Delta{Block: r.open(text), Text: d.Refusal}) {
+			return false
+		}
+	}
+	for i := range d.ToolCalls {
+		if !r.readCall(&d.ToolCalls[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// extraText finds reasoning, for which servers use one of two fields that
+// OpenAI does not have.
+func extraText(extra map[string]respjson.Field) string {
+	for _, name := range [...]string{"reasoning_content", "reasoning"} {
+		if f, ok := extra[name]; ok {
+			var s string
+			if json.Unmarshal([]byte(f.Raw()), &s) == nil && s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+func (r *chatReader) open(k kind) int {
+	if r.kind != k || k == toolCall {
+		r.kind = k
+		r.block++
+	}
+	return r.block
+}
+
+// readCall takes a fragment of a tool call. Some servers give all calls the
+// index 0, but a new id; some give no id.
+func (r *chatReader) readCall(d *sdk.ChatCompletionChunkChoiceDeltaToolCall) bool {
+	for i := len(r.calls) - 1; i >= 0; i-- {
+		c := &r.calls[i]
+		if c.index == d.Index && (d.ID == "" || d.ID == c.id) {
+			return d.Function.Arguments == "" || r.send(&strands.Delta{
+				Block: c.block, ToolCall: &strands.ToolCallDelta{Input: d.Function.Arguments},
+			})
+		}
+	}
+	c := chatCall{index: d.Index, id: d.ID, block: r.open(toolCall)}
+	if c.id == "" {
+		c.id = "call_" + rand.Text()
+	}
+	r.calls = append(r.calls, c)
+	return r.send(&strands.Delta{Block: c.block, ToolCall: &strands.ToolCallDelta{
+		ID: c.id, Name: d.Function.Name, Input: d.Function.Arguments,
+	}})
+}
+
+func (r *chatReader) send(d *strands.Delta) bool {
+	r.blocks.Add(d)
+	return r.emit(d)
+}
+
+func (r *chatReader) reply(call *wire.Call) (*strands.Reply, error) {
+	stop := r.stopReason()
+	parts, err := r.blocks.Parts(stop != strands.StopToolUse)
+	if err != nil {
+		return nil, call.Broken("%w", err)
+	}
+	return &strands.Reply{
+		Message: strands.AssistantMessage(parts...), StopReason: stop, Usage: r.usage, Model: r.model,
+	}, nil
+}
+
+func (r *chatReader) stopReason() strands.StopReason {
+	switch r.finish {
+	case "length":
+		return strands.StopMaxTokens
+	case "content_filter":
+		return strands.StopContentFiltered
+	}
+	switch {
+	case r.refused:
+		return strands.StopRefusal
+	case len(r.calls) > 0: // some servers say "stop"
+		return strands.StopToolUse
+	}
+	return strands.StopEndTurn
+}
+
+func chatUsage(u *sdk.CompletionUsage) strands.Usage {
+	read, written := u.PromptTokensDetails.CachedTokens, u.PromptTokensDetails.CacheWriteTokens
+	return strands.Usage{
+		Input:     int(max(u.PromptTokens-read-written, 0)),
+		Output:    int(u.CompletionTokens),
+		CacheRead: int(read), CacheWrite: int(written),
+		Reasoning: int(u.CompletionTokensDetails.ReasoningTokens),
+	}
+}
+
+// streamError is the JSON of an error that came in the middle of a stream.
+func streamError(err error) ([]byte, bool) {
+	var e *ssestream.StreamError
+	if !errors.As(err, &e) {
+		return nil, false
+	}
+	return e.Event.Data, true
+}
