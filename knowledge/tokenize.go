@@ -1,0 +1,115 @@
+package knowledge
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/kljensen/snowball/english"
+)
+
+// terms calls yield with every search term of text. A word gives its stem.
+// Something that looks like code ("foo_bar", "--enable-64", "pd.DataFrame",
+// "\partial") gives itself, whole and in lower case, and its parts.
+func terms(text string, yield func(term string)) {
+	for len(text) > 0 {
+		begin := strings.IndexFunc(text, isTermRune)
+		if begin < 0 {
+			return
+		}
+		text = text[begin:]
+		end := strings.IndexFunc(text, func(r rune) bool { return !isTermRune(r) })
+		if end < 0 {
+			end = len(text)
+		}
+		token(text[:end], yield)
+		text = text[end:]
+	}
+}
+
+func isTermRune(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.' || r == '\\' || r == '\''
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+}
+
+// maxTerm cuts what no one searches for: base64, rulers of a table.
+const maxTerm = 64
+
+func token(s string, yield func(string)) {
+	s = strings.TrimRight(strings.TrimLeft(s, ".'"), ".-'\\")
+	if s == "" || len(s) > maxTerm {
+		return
+	}
+	if i := strings.IndexAny(s, `_-.\`); i < 0 {
+		word(s, yield)
+		return
+	}
+	whole := strings.ToLower(s)
+	if strings.Trim(whole, `_-.\'`) == "" {
+		return
+	}
+	yield(whole)
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(`_-.\`, r) }) {
+		word(part, yield)
+	}
+}
+
+// word yields the stem of one word; "don't" is "dont".
+func word(s string, yield func(string)) {
+	s = strings.ToLower(s)
+	if strings.Contains(s, "'") {
+		s = strings.TrimSuffix(s, "'s")
+		s = strings.ReplaceAll(s, "'", "")
+	}
+	if s == "" {
+		return
+	}
+	if len(s) > 2 && isLowerASCII(s) {
+		s = english.Stem(s, true)
+	}
+	yield(s)
+}
+
+func isLowerASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < 'a' || s[i] > 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// stopWords are left out of questions: they match everywhere.
+var stopWords = func() map[string]bool {
+	const words = `a about am an and any are as at be been but by can could did do does for from had has have how i if in
+		into is it its me my no not of on or our should so some such than that the their them then there these they this
+		to us was we were what when where which who why will with would you your does get give there want need tell show`
+	set := map[string]bool{}
+	for w := range strings.FieldsSeq(words) {
+		word(w, func(stem string) { set[stem] = true })
+	}
+	return set
+}()
+
+// queryTerms returns the distinct terms of a question without stop words;
+// with them when there is nothing else.
+func queryTerms(query string) []string {
+	var all, content []string
+	seen := map[string]bool{}
+	terms(query, func(t string) {
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		all = append(all, t)
+		if !stopWords[t] {
+			content = append(content, t)
+		}
+	})
+	if len(content) == 0 {
+		return all
+	}
+	return content
+}
