@@ -140,3 +140,21 @@ func (l *life) open(ctx context.Context, a *attachment, open func(context.Contex
 	a.value, a.err = open(ctx)
 	return a.value, a.err
 }
+
+// detach takes back what is attached under key, without closing it.
+func (l *life) detach(key any) (io.Closer, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, a := range l.attached {
+		if a.key != key {
+			continue
+		}
+		select {
+		case <-a.opened:
+			l.attached = slices.Delete(slices.Clone(l.attached), i, i+1)
+			return a.value, a.err == nil
+		default:
+		}
+	}
+	return nil, false
+}

@@ -37,7 +37,9 @@ type Conversation struct {
 // conversation is what the manager sees now.
 func (r *run) conversation() *Conversation {
 	c := &Conversation{Session: r.s, Messages: r.s.Messages(), Model: r.model()}
-	c.Tokens = r.s.projectedTokens(&Request{})
+	if req, err := r.request(); err == nil {
+		c.Tokens = r.s.projectedTokens(req)
+	}
 	c.Window = Describe(c.Model).ContextWindow
 	return c
 }
@@ -133,6 +135,7 @@ func (s *Session) SetMessages(messages []Message) error {
 		records = append(records, record{msg: m})
 	}
 	s.records = append(records, suffix...)
+	s.uncounted = s.log.count
 	s.changed()
 	return nil
 }

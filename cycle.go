@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -52,15 +53,16 @@ func (r *run) answerTo(msgs []Message) (*Result, error) {
 func (r *run) prepare() error {
 	cfg := &r.s.agent.cfg
 	r.limits = r.in.Limits.or(cfg.Limits).or(defaultLimits)
-	r.extra, r.mergedFrom, r.asked, r.forced, r.attempts = nil, nil, false, false, 0
+	r.asked, r.forced, r.attempts = false, false, 0
+	var extra []Tool
 	for _, p := range cfg.Providers {
 		tools, err := p.Tools(r.ctx)
 		if err != nil {
 			return fmt.Errorf("strands: tools of a provider: %w", err)
 		}
-		r.extra = append(r.extra, tools...)
+		extra = append(extra, tools...)
 	}
-	r.extra = append(r.extra, r.in.Tools...)
+	extra = append(extra, r.in.Tools...)
 	spec := r.in.Output
 	if spec == nil {
 		spec = cfg.Output
@@ -72,8 +74,11 @@ func (r *run) prepare() error {
 			return err
 		}
 		r.output = t
-		r.extra = append(r.extra, t)
+		extra = append(extra, t)
 	}
+	r.mu.Lock()
+	r.extra, r.merged = extra, nil
+	r.mu.Unlock()
 	_, err := r.toolset()
 	return err
 }
@@ -116,16 +121,16 @@ func (r *run) addInput(msgs []Message) error {
 			return err
 		}
 	}
-	for _, m := range msgs {
-		if m.Role == User {
-			r.s.nextTurn()
-			break
-		}
+	if r.round == 0 && slices.ContainsFunc(msgs, func(m Message) bool { return m.Role == User }) {
+		r.s.nextTurn()
 	}
 	for _, m := range msgs {
 		if err := r.add(r.ctx, m); err != nil {
 			return err
 		}
+	}
+	if r.s.lastRole() == "" {
+		return &InputError{Field: "Messages", Reason: "a BeforeInvocation hook left none"}
 	}
 	return nil
 }
@@ -190,7 +195,7 @@ func (r *run) take(reply *Reply) (*Result, error) {
 func (s *Session) clean(reply *Reply) Message {
 	m := reply.Message
 	m.Role = Assistant
-	runs := reply.StopReason == StopEndTurn || reply.StopReason == StopToolUse || reply.StopReason == StopPause || reply.StopReason == StopSequence || reply.StopReason == ""
+	runs := !slices.Contains([]StopReason{StopMaxTokens, StopContentFiltered, StopGuardrail, StopRefusal}, reply.StopReason)
 	taken := s.callIDs(len(m.ToolCalls()) > 0)
 	var parts []Part
 	for _, p := range m.Parts {

@@ -8,7 +8,7 @@ func (s *Session) projectedTokens(req *Request) int {
 	added := 0
 	for i := len(s.records) - 1; i >= 0; i-- {
 		m := s.records[i].msg
-		if md := m.Metadata; md != nil && md.Usage.Total() > 0 {
+		if md := m.Metadata; md != nil && md.Usage.Total() > 0 && s.records[i].n > s.uncounted {
 			return md.Usage.Total() + added
 		}
 		added += estimateParts(m.Parts)

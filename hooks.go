@@ -76,8 +76,8 @@ type AfterToolCall struct {
 	Session   *Session
 	Call      *ToolCall
 	Tool      Tool
-	Result    *ToolResult // writable
-	Err       error       // what the tool returned, when it failed
+	Result    *ToolResult // writable; without effect when Err ends the run or is an *InterruptError
+	Err       error       // what the tool or a BeforeToolCall hook returned, when it failed
 	Cancelled bool        // by BeforeToolCall
 	Retry     bool        // writable: drop this result and call again
 }

@@ -3,6 +3,7 @@ package strands
 import (
 	"context"
 	"crypto/rand"
+	"iter"
 )
 
 // scope is what a run puts into the context of its tools and hooks.
@@ -39,13 +40,59 @@ func Invoke(ctx context.Context, t Tool, c *ToolCall) (*ToolResult, error) {
 	if sc == nil {
 		return callPlain(ctx, t, c)
 	}
+	sc.adopt(c)
+	return sc.run.call(ctx, t, c, nil)
+}
+
+// InvokeStream is Invoke for a tool whose results are wanted as they come. The
+// sequence is lazy. What the tool did wrong is its last result, with IsError.
+// BeforeToolCall hooks run before the first result and AfterToolCall hooks
+// after the last; these can neither change nor repeat what was yielded.
+func InvokeStream(ctx context.Context, t StreamTool, c *ToolCall) iter.Seq2[*ToolResult, error] {
+	return func(yield func(*ToolResult, error) bool) {
+		to := &sink{yield: yield}
+		var res *ToolResult
+		var err error
+		if sc := scopeFrom(ctx); sc != nil {
+			sc.adopt(c)
+			res, err = sc.run.call(ctx, t, c, to)
+		} else {
+			res, err = callPlain(ctx, streamed{t, to}, c)
+		}
+		if !to.ended {
+			yield(res, err)
+		}
+	}
+}
+
+// streamed is a StreamTool outside of a run, that hands its results out.
+type streamed struct {
+	StreamTool
+	to *sink
+}
+
+func (s streamed) Call(ctx context.Context, c *ToolCall) (*ToolResult, error) {
+	last := &ToolResult{CallID: c.ID}
+	for res, err := range s.Stream(ctx, c) {
+		if err != nil {
+			return nil, err
+		}
+		if last = res; !s.to.take(res) {
+			break
+		}
+	}
+	s.to.ended = true
+	return last, nil
+}
+
+// adopt makes c a call of the running one.
+func (sc *scope) adopt(c *ToolCall) {
 	if c.ParentID == "" && sc.call != nil {
 		c.ParentID = sc.call.ID
 	}
 	if c.ID == "" {
 		c.ID = newCallID()
 	}
-	return sc.run.call(ctx, t, c)
 }
 
 // Emit sends e to the one who ranges over the run, on that goroutine, and

@@ -20,7 +20,7 @@ func (r *run) think() (*Reply, error) {
 			return nil, stop
 		}
 		switch {
-		case errors.Is(err, errHook):
+		case errors.Is(err, errNotModel):
 			return nil, err
 		case again:
 			if met(wished, r.limits.HookRetries) {
@@ -46,19 +46,19 @@ func (r *run) think() (*Reply, error) {
 	}
 }
 
-// errHook marks an error of a hook, which ends the run.
-var errHook = errors.New("a hook failed")
+// errNotModel marks what ends the run and is no matter of the retry policy.
+var errNotModel = errors.New("not the model's error")
 
-type hookError struct{ error }
+type notModelError struct{ error }
 
-func (e hookError) Unwrap() error   { return e.error }
-func (e hookError) Is(t error) bool { return t == errHook }
+func (e notModelError) Unwrap() error   { return e.error }
+func (e notModelError) Is(t error) bool { return t == errNotModel }
 
 // attempt is one bracket of BeforeModelCall and AfterModelCall.
 func (r *run) attempt(n int) (*Reply, bool, error) {
 	req, err := r.request()
 	if err != nil {
-		return nil, false, hookError{err}
+		return nil, false, notModelError{err}
 	}
 	hooks := r.hookList()
 	b := &BeforeModelCall{Session: r.s, Request: req}
@@ -79,7 +79,7 @@ func (r *run) attempt(n int) (*Reply, bool, error) {
 	a := &AfterModelCall{Session: r.s, Attempt: n, Reply: reply, Err: err}
 	afterErr := after(ctx, hooks, "AfterModelCall", a, func(h *Hooks) func(context.Context, *AfterModelCall) error { return h.AfterModelCall })
 	if e := errors.Join(hookErr, afterErr); e != nil {
-		return nil, false, hookError{e}
+		return nil, false, notModelError{e}
 	}
 	return reply, a.Retry, err
 }
@@ -192,7 +192,10 @@ func (p RetryPolicy) delay(err error, failures int) time.Duration {
 func (r *run) wait(attempt, failures int, err error) error {
 	d := r.policy().delay(err, failures)
 	if err := r.emit(r.ctx, Event{Retry: &Retry{Attempt: attempt, Delay: Duration(d), Reason: err.Error()}}); err != nil {
-		return cmp.Or(r.stopped(), err)
+		if stop := r.stopped(); stop != nil {
+			return stop
+		}
+		return err
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -265,21 +265,15 @@ func resultOf(v any) (*ToolResult, error) {
 		return nil, fmt.Errorf("the result cannot be written as JSON: %w", err)
 	}
 	if string(b) == "null" {
-		switch kindOf(v) {
-		case reflect.Slice:
+		switch t := reflect.TypeOf(v); {
+		case t == nil || wellKnown(t) != nil:
+		case t.Kind() == reflect.Slice:
 			b = []byte("[]")
-		case reflect.Map:
+		case t.Kind() == reflect.Map:
 			b = []byte("{}")
 		}
 	}
 	return &ToolResult{Parts: []Part{{JSON: b}}, Value: v}, nil
-}
-
-func kindOf(v any) reflect.Kind {
-	if v == nil {
-		return reflect.Invalid
-	}
-	return reflect.TypeOf(v).Kind()
 }
 
 // inferObject describes t, which must be a struct, for OutputOf.

@@ -218,7 +218,7 @@ func (s *Session) replay(entries []Entry) error {
 		return fmt.Errorf("%d messages are dropped of %d", state.Dropped, len(s.records))
 	}
 	s.log.touched = true
-	s.log.dropped, s.log.summary = state.Dropped, state.Summary
+	s.log.dropped, s.log.summary, s.uncounted = state.Dropped, state.Summary, state.Dropped
 	records := make([]record, 0, len(state.Summary)+len(s.records))
 	for _, m := range state.Summary {
 		records = append(records, record{msg: m})

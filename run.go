@@ -39,6 +39,7 @@ type run struct {
 	done   chan struct{} // closed when all work has ended
 
 	in         Input // of this round
+	round      int
 	limits     Limits
 	extra      []Tool // of providers and the input
 	output     *outputTool
@@ -278,7 +279,7 @@ func (r *run) rounds() (*Result, error) {
 		if met(round, r.limits.Resumes) {
 			return nil, &LimitError{Limit: "resumed rounds", Max: r.limits.Resumes, Result: r.result(StopLimit)}
 		}
-		r.in = *resume
+		r.in, r.round = *resume, round+1
 	}
 }
 
@@ -301,6 +302,9 @@ func (r *run) invocation() (*Result, *Input, error) {
 	}
 	if manageErr := r.manage(ctx, true); manageErr != nil && err == nil {
 		res, err = nil, manageErr
+	}
+	if res != nil {
+		res.Usage = r.usage // with what the hooks and the manager used
 	}
 	if storeErr := r.s.store(ctx); storeErr != nil {
 		res, err = nil, errors.Join(err, storeErr)

@@ -27,13 +27,16 @@ type Session struct {
 	mu      sync.Mutex
 	records []record // the history; a record's message is never changed in place
 	turn    int
-	pending *Pending
-	values  map[string]rawJSON
-	system  []Part
-	tools   *toolset
-	hidden  map[string]bool // tools of providers and inputs that were removed
-	hooks   []*Hooks
-	log     sessionLog
+	// uncounted is the number of the last message whose usage no longer says
+	// how long the history is.
+	uncounted int
+	pending   *Pending
+	values    map[string]rawJSON
+	system    []Part
+	tools     *toolset
+	hidden    map[string]bool // tools of providers and inputs that were removed
+	hooks     []*Hooks
+	log       sessionLog
 }
 
 // ID returns the session's id.
@@ -177,14 +180,19 @@ func (s *Session) AddTools(tools ...Tool) error {
 
 // RemoveTool stops offering a tool and says whether it was offered.
 func (s *Session) RemoveTool(name string) bool {
-	r := s.run()
+	var extra []Tool
+	if r := s.run(); r != nil {
+		r.mu.Lock()
+		extra = r.extra
+		r.mu.Unlock()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tools.find(name) != nil {
 		s.tools = s.tools.without(name)
 		return true
 	}
-	if r == nil || s.hidden[name] || !slices.ContainsFunc(r.extra, func(t Tool) bool { return t.Spec().Name == name }) {
+	if s.hidden[name] || !slices.ContainsFunc(extra, func(t Tool) bool { return t.Spec().Name == name }) {
 		return false
 	}
 	hidden := maps.Clone(s.hidden)

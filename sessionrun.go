@@ -188,7 +188,7 @@ func (r *run) direct(name string, input rawJSON) (*ToolResult, error) {
 	if t == nil {
 		return nil, &InputError{Field: "name", Reason: fmt.Sprintf("there is no tool %q", name)}
 	}
-	res, err := r.call(r.ctx, t, &ToolCall{ID: newCallID(), Name: name, Input: input})
+	res, err := r.call(r.ctx, t, &ToolCall{ID: newCallID(), Name: name, Input: input}, nil)
 	if r.fatal != nil {
 		return nil, r.fatal
 	}
@@ -222,7 +222,7 @@ func callPlain(ctx context.Context, t Tool, c *ToolCall) (res *ToolResult, err e
 		}
 	}()
 	if t == nil {
-		return nil, fmt.Errorf("Unknown tool: %s", c.Name)
+		return nil, fmt.Errorf("unknown tool: %s", c.Name)
 	}
 	return t.Call(ctx, c)
 }

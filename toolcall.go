@@ -56,9 +56,9 @@ func (r *run) runCalls(ts *toolset, calls []*ToolCall) (asked *InterruptError, e
 		hold := err != nil || r.ctx.Err() != nil || cfg.Sequential && asked != nil
 		if running < limit && len(todo) > 0 && !hold {
 			go func(c *ToolCall) {
-				e := ended{call: c, err: errors.New("the tool's goroutine exited")}
+				e := ended{call: c, res: errorResult(c.ID, "The tool ended its goroutine.")}
 				defer func() { ends <- e }() // also after runtime.Goexit
-				e.res, e.err = r.call(r.ctx, ts.find(c.Name), c)
+				e.res, e.err = r.call(r.ctx, ts.find(c.Name), c, nil)
 			}(todo[0])
 			todo = todo[1:]
 			running++
@@ -88,8 +88,9 @@ func stored(res *ToolResult) *ToolResult {
 }
 
 // call makes one call with its hooks and events. The error is that of a run
-// that is over, a fatal one, or an *InterruptError.
-func (r *run) call(ctx context.Context, t Tool, call *ToolCall) (*ToolResult, error) {
+// that is over, a fatal one, or an *InterruptError. to, when not nil, gets the
+// results of a StreamTool.
+func (r *run) call(ctx context.Context, t Tool, call *ToolCall, to *sink) (*ToolResult, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -102,16 +103,17 @@ func (r *run) call(ctx context.Context, t Tool, call *ToolCall) (*ToolResult, er
 	if outer := scopeFrom(ctx); outer != nil && outer.root != nil {
 		sc.root = outer.root
 	}
-	c := &toolRun{run: r, ctx: ctx, sc: sc, hooks: r.hookList(), id: call.ID, start: time.Now()}
+	c := &toolRun{run: r, ctx: ctx, sc: sc, hooks: r.hookList(), to: to, id: call.ID, start: time.Now()}
 	for retries := 0; ; retries++ {
 		res, again, err := c.attempt(t)
 		if err != nil {
-			c.count(true)
 			if isFatal(err) {
+				c.count(true)
 				err = r.fail(fmt.Errorf("strands: tool %s: %w", call.Name, err))
 			}
 			return nil, err
 		}
+		again = again && (to == nil || !to.begun) // what was handed out stays
 		if again && met(retries, r.limits.HookRetries) {
 			res, again = errorResult(c.id, fmt.Sprintf("Given up after %d retries.", retries)), false
 		}
@@ -133,6 +135,7 @@ type toolRun struct {
 	ctx     context.Context
 	sc      scope
 	hooks   []Hooks
+	to      *sink
 	id      string
 	start   time.Time
 	started bool // the caller was told
@@ -289,6 +292,13 @@ func (c *toolRun) stream(ctx context.Context, t StreamTool) (*ToolResult, error)
 		if err != nil {
 			return nil, err
 		}
+		if c.to != nil {
+			last = c.toResult(res, nil)
+			if !c.to.take(last) {
+				return last, nil
+			}
+			continue
+		}
 		if last != nil {
 			for _, p := range last.Parts {
 				if err := c.run.emit(ctx, Event{Output: &ToolOutput{CallID: c.id, Part: &p}}); err != nil {
@@ -298,10 +308,26 @@ func (c *toolRun) stream(ctx context.Context, t StreamTool) (*ToolResult, error)
 		}
 		last = res
 	}
+	if c.to != nil {
+		c.to.ended = true
+	}
 	if last == nil {
 		last = &ToolResult{}
 	}
 	return last, nil
+}
+
+// sink takes the results of a StreamTool as they come.
+type sink struct {
+	yield func(*ToolResult, error) bool
+	begun bool
+	ended bool // yield must not be called any more
+}
+
+func (s *sink) take(res *ToolResult) bool {
+	s.begun, s.ended = true, true // it may panic
+	s.ended = !s.yield(res, nil)
+	return !s.ended
 }
 
 func copyCall(c *ToolCall) *ToolCall {

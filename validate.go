@@ -124,6 +124,14 @@ func checkPart(p Part, role Role) error {
 				return fmt.Errorf("the result of tool call %q: %w", p.ToolResult.CallID, err)
 			}
 		}
+	case p.Reasoning != nil:
+		if r := p.Reasoning; role != Assistant || r.Text == "" && r.Signature == "" && len(r.Redacted) == 0 {
+			return errors.New("reasoning must not be empty, and only an assistant's message has it")
+		}
+	case p.Cited != nil:
+		if strings.TrimSpace(p.Cited.Text) == "" {
+			return errors.New("the cited text is blank")
+		}
 	case p.JSON != nil:
 		if role != "" || !json.Valid(p.JSON) {
 			return errors.New("JSON must be valid and inside a tool result")
