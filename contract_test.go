@@ -222,7 +222,8 @@ func TestStoppingJoinsEverything(t *testing.T) {
 			t.Run(fmt.Sprint(name, at), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var live atomic.Int32
-							turn.deltas = []strands.Delta{{Text: "hm"}}
+					sleeps := sleepCalls(3)
+					sleeps.deltas = []strands.Delta{{Text: "hm"}}
 					m := &script{turns: []turn{sleeps, says("ok")}}
 					a, err := strands.New(strands.Config{Model: m, Tools: []strands.Tool{sleeper(&live)}})
 					if err != nil {
