@@ -113,8 +113,16 @@ func (m *Model) cachedSystem(system []strands.Part) *sdk.ChatCompletionMessagePa
 
 func textBreakpoint(c *strands.CachePoint) sdk.ChatCompletionContentPartTextPromptCacheBreakpointParam {
 	b := sdk.NewChatCompletionContentPartTextPromptCacheBreakpointParam()
-	b.Ttl = c.TTL
+	b.Ttl = ttlOf(c)
 	return b
+}
+
+// ttlOf is the lifetime of a cache point when it is one that OpenAI knows.
+func ttlOf(c *strands.CachePoint) string {
+	if c.TTL == "30m" || c.TTL == "12h" {
+		return c.TTL
+	}
+	return ""
 }
 
 // chatMessages turns a message into those of the protocol, in which each tool
@@ -209,10 +217,10 @@ func chatBreakpoint(p *sdk.ChatCompletionContentPartUnionParam, c *strands.Cache
 		p.OfText.PromptCacheBreakpoint = textBreakpoint(c)
 	case p.OfImageURL != nil:
 		p.OfImageURL.PromptCacheBreakpoint = sdk.NewChatCompletionContentPartImagePromptCacheBreakpointParam()
-		p.OfImageURL.PromptCacheBreakpoint.Ttl = c.TTL
+		p.OfImageURL.PromptCacheBreakpoint.Ttl = ttlOf(c)
 	case p.OfFile != nil:
 		p.OfFile.PromptCacheBreakpoint = sdk.NewChatCompletionContentPartFilePromptCacheBreakpointParam()
-		p.OfFile.PromptCacheBreakpoint.Ttl = c.TTL
+		p.OfFile.PromptCacheBreakpoint.Ttl = ttlOf(c)
 	}
 }
 

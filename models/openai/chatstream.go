@@ -33,7 +33,7 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 	if r.finish == "" {
 		return nil, call.Cut()
 	}
-	return r.reply(call)
+	return r.reply(), nil
 }
 
 // chatReader follows a stream. The protocol has no blocks: text, reasoning and
@@ -160,15 +160,10 @@ func (r *chatReader) send(d *strands.Delta) bool {
 	return r.emit(d)
 }
 
-func (r *chatReader) reply(call *wire.Call) (*strands.Reply, error) {
-	stop := r.stopReason()
-	parts, err := r.blocks.Parts(stop != strands.StopToolUse)
-	if err != nil {
-		return nil, call.Broken("%w", err)
-	}
+func (r *chatReader) reply() *strands.Reply {
 	return &strands.Reply{
-		Message: strands.AssistantMessage(parts...), StopReason: stop, Usage: r.usage, Model: r.model,
-	}, nil
+		Message: strands.AssistantMessage(r.blocks.Parts()...), StopReason: r.stopReason(), Usage: r.usage, Model: r.model,
+	}
 }
 
 func (r *chatReader) stopReason() strands.StopReason {

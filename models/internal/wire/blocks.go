@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -73,10 +71,10 @@ func (b *Blocks) HasToolCall() bool {
 	return slices.ContainsFunc(b.blocks, func(e *block) bool { return e.part.ToolCall != nil })
 }
 
-// Parts returns the parts; empty ones are left out. A tool call whose input is
-// not JSON is an error, or when the model was cut short, left out: it was
-// never made.
-func (b *Blocks) Parts(cutShort bool) ([]strands.Part, error) {
+// Parts returns the parts; empty ones are left out. The input of a tool call
+// that is not a JSON object, broken by the model or cut off with it, is handed
+// on as a JSON string of its text: the loop answers it with an error result.
+func (b *Blocks) Parts() []strands.Part {
 	parts := make([]strands.Part, 0, len(b.blocks))
 	for _, e := range b.blocks {
 		p := e.part
@@ -84,17 +82,7 @@ func (b *Blocks) Parts(cutShort bool) ([]strands.Part, error) {
 		case p.Reasoning != nil:
 			p.Reasoning.Text = e.text.String()
 		case p.ToolCall != nil:
-			input := bytes.TrimSpace([]byte(e.text.String()))
-			if len(input) == 0 {
-				input = []byte("{}")
-			}
-			if !json.Valid(input) || input[0] != '{' {
-				if cutShort {
-					continue
-				}
-				return nil, fmt.Errorf("the input of tool call %q is not a JSON object", p.ToolCall.Name)
-			}
-			p.ToolCall.Input = input
+			p.ToolCall.Input = inputOf(e.text.String())
 		case p.Cited != nil:
 			p.Cited.Text = e.text.String()
 		case p.Image == nil && p.Document == nil && p.Video == nil:
@@ -104,5 +92,17 @@ func (b *Blocks) Parts(cutShort bool) ([]strands.Part, error) {
 		}
 		parts = append(parts, p)
 	}
-	return parts, nil
+	return parts
+}
+
+func inputOf(text string) json.RawMessage {
+	input := []byte(strings.TrimSpace(text))
+	switch {
+	case len(input) == 0:
+		return json.RawMessage("{}")
+	case input[0] == '{' && json.Valid(input):
+		return input
+	}
+	broken, _ := json.Marshal(text) // strings always marshal
+	return broken
 }
