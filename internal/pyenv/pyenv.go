@@ -36,7 +36,19 @@ type Manager struct {
 // Find returns the interpreter without packages. progress is told what takes
 // long; nil = nobody is.
 func (m *Manager) Find(ctx context.Context, progress func(string)) (*Interpreter, error) {
-	panic("pyenv")
+	f, err := m.find(ctx, teller(progress))
+	if err != nil {
+		return nil, err
+	}
+	return &f.Interpreter, nil
+}
+
+// teller makes progress safe to call.
+func teller(progress func(string)) func(string) {
+	if progress == nil {
+		return func(string) {}
+	}
+	return progress
 }
 
 // Make returns an interpreter that can import requirements, making its
