@@ -1,0 +1,156 @@
+package agentcore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+
+	"github.com/strandsgo/strands"
+)
+
+// acceptsStream says whether the caller asked for events.
+func acceptsStream(req *http.Request) bool {
+	for part := range strings.SplitSeq(req.Header.Get("Accept"), ",") {
+		if kind, _, err := mime.ParseMediaType(part); err == nil && kind == "text/event-stream" {
+			return true
+		}
+	}
+	return false
+}
+
+// streamFailure is the last event of a stream that failed: the status has been
+// sent by then. The keys are those of AgentCore's own SDK.
+type streamFailure struct {
+	Error   string `json:"error"`
+	Type    string `json:"error_type"`
+	Message string `json:"message"`
+}
+
+func failureOf(err error) streamFailure {
+	return streamFailure{err.Error(), errorType(err), "An error occurred during streaming"}
+}
+
+// errorType is a stable name for what went wrong.
+func errorType(err error) string {
+	if m, ok := errors.AsType[*strands.ModelError](err); ok {
+		return "ModelError." + string(m.Kind)
+	}
+	if _, ok := errors.AsType[*strands.LimitError](err); ok {
+		return "LimitError"
+	}
+	if _, ok := errors.AsType[*strands.InputError](err); ok {
+		return "InputError"
+	}
+	if errors.Is(err, strands.ErrConcurrentInvocation) {
+		return "ConcurrentInvocation"
+	}
+	return "Error"
+}
+
+// stream answers with server-sent events. When the caller leaves, the run is
+// cancelled by the request's context.
+func (r *Runtime) stream(w http.ResponseWriter, req *http.Request, s *strands.Session, in strands.Input) {
+	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	flush := http.NewResponseController(w).Flush
+	send := func(v any) error {
+		body, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", body); err != nil {
+			return err
+		}
+		return flush()
+	}
+	if err := r.say(s.Run(req.Context(), in), send); err != nil && req.Context().Err() == nil {
+		r.cfg.Logger.WarnContext(req.Context(), "an invocation failed", "error", err, "session", s.ID())
+		_ = send(failureOf(err)) // the caller may be gone
+	}
+}
+
+// say sends the text of a run as it comes, and what is not text at the end.
+func (r *Runtime) say(run func(func(strands.Event, error) bool), send func(any) error) error {
+	for e, err := range run {
+		if err != nil {
+			return err
+		}
+		switch {
+		case e.Delta != nil && e.Delta.Text != "":
+			err = send(e.Delta.Text)
+		case e.Result != nil:
+			if a, isText := answer(e.Result).(string); !isText || a == "" {
+				err = send(answer(e.Result))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("writing to the caller: %w", err)
+		}
+	}
+	return nil
+}
+
+// maxMessage is the size of a WebSocket message that is read.
+const maxMessage = 1 << 20
+
+// webSocket holds a conversation: each message is a payload as of
+// /invocations; text comes as JSON strings, and {"result": …} ends each turn.
+func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
+	session, release, err := r.session(req.Context(), req.Header.Get(SessionHeader))
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	defer release()
+	conn, err := websocket.Accept(w, req, nil)
+	if err != nil {
+		return // Accept has answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(maxMessage)
+	ctx := req.Context()
+	for {
+		_, body, err := conn.Read(ctx)
+		if err != nil {
+			return // closed, gone or too large
+		}
+		in, err := readPayload(body)
+		var res *strands.Result
+		if err == nil {
+			res, err = r.turn(conn, req, session, in)
+		}
+		if err != nil {
+			err = wsjson.Write(ctx, conn, failureOf(err))
+		} else {
+			err = wsjson.Write(ctx, conn, map[string]any{"result": answer(res)})
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// turn runs one message of a WebSocket.
+func (r *Runtime) turn(conn *websocket.Conn, req *http.Request, s *strands.Session, in strands.Input) (*strands.Result, error) {
+	var res *strands.Result
+	for e, err := range s.Run(req.Context(), in) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Delta != nil && e.Delta.Text != "" {
+			if err := wsjson.Write(req.Context(), conn, e.Delta.Text); err != nil {
+				return nil, err
+			}
+		}
+		if e.Result != nil {
+			res = e.Result
+		}
+	}
+	return res, nil
+}
