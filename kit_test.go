@@ -106,3 +106,20 @@ func show(v any) string {
 }
 
 type none struct{}
+
+// chunks is a model that yields just these.
+type chunks []strands.Chunk
+
+func (c chunks) Generate(context.Context, *strands.Request) iter.Seq2[strands.Chunk, error] {
+	return func(yield func(strands.Chunk, error) bool) {
+		for _, e := range c {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func reply(text string) strands.Chunk {
+	return strands.Chunk{Reply: &strands.Reply{Message: strands.AssistantMessage(strands.Text(text)), StopReason: strands.StopEndTurn}}
+}

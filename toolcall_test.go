@@ -291,7 +291,11 @@ func TestInvokeStream(t *testing.T) {
 	var after atomic.Int32
 	m := &script{turns: []turn{calls(call("1", "outer", `{}`)), says("done")}}
 	s := newAgent(t, strands.Config{Model: m, Tools: []strands.Tool{outer}, Hooks: []strands.Hooks{{
-		AfterToolCall: func(_ context.Context, e *strands.AfterToolCall) error { after.Add(1); e.Retry = e.Call.Name == "numbers"; return nil },
+		AfterToolCall: func(_ context.Context, e *strands.AfterToolCall) error {
+			after.Add(1)
+			e.Retry = e.Call.Name == "numbers"
+			return nil
+		},
 	}}}).NewSession()
 	if _, err := s.Ask(t.Context(), "go"); err != nil {
 		t.Fatal(err)
