@@ -43,9 +43,8 @@ type SessionConfig struct {
 // runs as root, so others must be allowed to read it.
 type Bind struct {
 	Source string // absolute path on the host
-	// Target is the absolute path in the session, outside /work, /tmp, /proc
-	// and /dev. At LevelFiltered a session sees the host's paths and Target
-	// must be equal to Source.
+	// Target is the absolute path in the session, below /mnt. At LevelFiltered
+	// a session sees the host's paths and Target must be equal to Source.
 	Target string
 }
 

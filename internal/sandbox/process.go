@@ -56,13 +56,16 @@ type Process interface {
 	// Close kills the process if it still runs, waits for it, closes Conn and
 	// Output and removes Dir. A second call does nothing.
 	Close() error
-	// Wait waits for the end of the process, however it comes.
+	// Wait waits for the end of the process, however it comes. When its warm
+	// parent went first the error is ErrZygote.
 	Wait(ctx context.Context) (Exit, error)
 }
 
 // Exit says how a process ended.
 type Exit struct {
-	Code   int    // exit status; -1 when a signal ended it
-	Signal string // "SIGSEGV"; "" when it exited
-	Memory bool   // killed by the memory limit
+	Code   int           // exit status; -1 when a signal ended it
+	Signal string        // "SIGSEGV"; "" when it exited
+	Memory bool          // killed by the memory limit
+	Time   bool          // killed by the limit of processor time
+	CPU    time.Duration // processor time used; 0 when unknown
 }

@@ -1,0 +1,186 @@
+"""Confines a fork of the warm parent, before it has seen a byte that it cannot trust.
+
+Every step that fails raises, and the process ends: nothing goes on weaker than it was asked for.
+"""
+
+import os
+import socket
+import stat
+import sys
+from typing import Any
+
+import _sandbox_kernel as kernel
+import _sandbox_landlock as landlock
+import _sandbox_root as root
+
+UID = 1000  # inside the user namespace of a session
+MIB = 1 << 20
+
+_TMPFS = kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
+
+
+def _bind_trees(binds: "list[list[str]]", host_view: int) -> "list[int]":
+    """Copies the mounts to bind out of the host's view, which this process then leaves again."""
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    kernel.setns(host_view, kernel.NEWNS, "entering the host's mounts")
+    trees = [kernel.clone_tree(source) for source, _ in binds]
+    kernel.setns(own, kernel.NEWNS, "leaving the host's mounts")
+    os.close(own)
+    return trees
+
+
+def _mount_folders(session: "dict[str, Any]") -> None:
+    """/work and /tmp are two folders of one tmpfs, so that one quota holds for both."""
+    limits, owner = session["limits"], session["uid"]
+    size = f",size={limits['disk']}" if limits["disk"] > 0 else ",size=0"
+    inodes = f",nr_inodes={limits['files'] + 3}" if limits["files"] > 0 else ",nr_inodes=0"
+    kernel.mount("tmpfs", "/tmp", "tmpfs", _TMPFS, f"mode=755{size}{inodes}")
+    for name in ("work", "tmp"):
+        os.mkdir(f"/tmp/{name}", 0o700)
+        os.chown(f"/tmp/{name}", owner, owner)
+    kernel.mount("/tmp/work", "/work", "", kernel.BIND)
+    kernel.mount("/tmp/tmp", "/tmp", "", kernel.BIND)
+
+
+def _mount_binds(session: "dict[str, Any]", trees: "list[int]") -> None:
+    kernel.mount("tmpfs", "/mnt", "tmpfs", _TMPFS, "size=64k,mode=755")
+    for (_, target), tree in zip(session["binds"], trees):
+        root.make_point(target, stat.S_ISDIR(os.fstat(tree).st_mode))
+        kernel.read_only(target, tree)
+        kernel.attach_tree(tree, target)
+        os.close(tree)
+    kernel.mount("", "/mnt", "", kernel.BIND | kernel.REMOUNT | kernel.RDONLY | _TMPFS)
+
+
+def _enter_namespaces(session: "dict[str, Any]", has_proc: bool, host_view: int) -> None:
+    kernel.unshare(
+        kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWNET | kernel.NEWCGROUP, "unsharing namespaces"
+    )
+    trees = _bind_trees(session["binds"], host_view) if session["binds"] else []
+    if has_proc:
+        root.mount_proc("/proc")
+        _write("/proc/self/oom_score_adj", "1000")
+    _mount_folders(session)
+    if trees:
+        _mount_binds(session, trees)
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _own_user_namespace() -> None:
+    """Limits of processes count per user namespace and user: in its own a session has one of its own."""
+    uid, gid = os.getuid(), os.getgid()
+    kernel.prctl(kernel.SET_DUMPABLE, 1)  # else the files below belong to somebody else
+    kernel.unshare(kernel.NEWUSER, "unsharing the user namespace")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{UID} {uid} 1")
+    _write("/proc/self/gid_map", f"{UID} {gid} 1")
+
+
+def _set_limits(limits: "dict[str, int]", filtered: bool) -> None:
+    for resource in (kernel.RLIMIT_CORE, kernel.RLIMIT_MEMLOCK, kernel.RLIMIT_MSGQUEUE):
+        kernel.set_limit(resource, 0)
+    wanted = [
+        (kernel.RLIMIT_CPU, limits["cpu"]),
+        (kernel.RLIMIT_NOFILE, limits["open_files"]),
+        (kernel.RLIMIT_NPROC, limits["threads"]),
+        (kernel.RLIMIT_AS, limits["memory"]),
+    ]
+    if filtered:
+        wanted.append((kernel.RLIMIT_FSIZE, limits["disk"]))
+    for resource, value in wanted:
+        if value > 0:
+            kernel.set_limit(resource, value)
+
+
+def _rules(config: "dict[str, Any]", session: "dict[str, Any]") -> "list[tuple[str, int]]":
+    rules = [(path, landlock.READ) for path in config["readable"]]
+    rules += [(path, landlock.RUN) for path in config["runnable"]]
+    rules += [(target, landlock.READ) for _, target in session["binds"]]
+    rules += [(path, landlock.CHANGE) for path in session["folders"]]
+    rules += [(f"/dev/{name}", landlock.DEVICE) for name in root.DEVICES]
+    if config["programs"]:
+        rules += [(path, landlock.RUN) for path in session["folders"]]
+    return rules
+
+
+def _die_with_parent(parent: int) -> None:
+    """The setting is cleared by a change of user, so it comes after it; then the parent may be gone already."""
+    kernel.check(kernel.prctl(kernel.SET_PDEATHSIG, 9), "setting the death signal")
+    if os.getppid() not in (0, parent):  # 0: the parent is outside the pid namespace, whose end is ours
+        os._exit(1)
+
+
+def _load_filter(template: "dict[str, Any]") -> None:
+    code = bytearray(template["code"])
+    for offset in template["pid_at"] or ():
+        code[offset : offset + 4] = os.getpid().to_bytes(4, sys.byteorder)
+    kernel.load_filter(bytes(code))
+
+
+def _verify(filtered: bool, has_landlock: bool) -> None:
+    """Tries what must not work. The host looks from outside too, but cannot see Landlock there."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+        raise RuntimeError("the system call filter is not in force")
+    except PermissionError:
+        pass
+    if has_landlock:
+        try:
+            os.close(os.open("/", os.O_RDONLY | os.O_DIRECTORY))
+            raise RuntimeError("landlock is not in force")
+        except PermissionError:
+            pass
+
+
+def _check_readable(paths: "list[str]") -> None:
+    """A user of its own may be shut out from an interpreter in somebody's home: better said here than met later."""
+    for path in paths:
+        if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
+            raise PermissionError(
+                f"user {os.getuid()} cannot read {path}: keep interpreters and environments in a folder that every "
+                "user may pass through (STRANDS_CACHE names it)"
+            )
+
+
+def confine(config: "dict[str, Any]", session: "dict[str, Any]", state: "dict[str, Any]") -> "dict[str, Any]":
+    """Confines this process as the level of config says. Returns what the host cannot see."""
+    filtered = config["level"] == "filtered"
+    notes: "dict[str, Any]" = {}
+    os.setsid()  # kill(0) must not reach the neighbours
+    kernel.set_name("python-session")
+    if not filtered:
+        _enter_namespaces(session, state["proc"], state["host_view"])
+    os.chdir(session["folders"][0])
+    os.umask(0o022)
+    kernel.close_from(4)
+    kernel.bound_capabilities(0)  # while it may: a change of user takes the right to
+    if session["uid"]:
+        kernel.become(session["uid"], session["uid"])
+    notes["own_user"] = bool(session["uid"])
+    if not filtered and state["proc"]:
+        _own_user_namespace()
+        kernel.bound_capabilities(0)
+        notes["own_user"] = True
+    kernel.set_capabilities(0)
+    _check_readable(config["required"])
+    limits = dict(session["limits"])
+    if not notes["own_user"]:
+        limits["threads"] = -1  # it would count every process of the user
+    _set_limits(limits, filtered)
+    _die_with_parent(state["pid"])
+    kernel.prctl(kernel.SET_DUMPABLE, 0)
+    kernel.check(kernel.prctl(kernel.SET_NO_NEW_PRIVS, 1), "no_new_privs")
+    abi = state["landlock"]
+    if abi:
+        landlock.restrict(abi, _rules(config, session))
+    _load_filter(config["filter"])
+    _verify(filtered, abi > 0)
+    notes.update(landlock=abi, proc=state["proc"])
+    return notes

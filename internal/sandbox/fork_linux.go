@@ -1,0 +1,290 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// forkRequest is what the zygote is told of a session.
+type forkRequest struct {
+	ID      uint32            `json:"id"`
+	User    int               `json:"uid"`     // as the zygote sees it; 0 = stay
+	Folders [2]string         `json:"folders"` // working folder, temporary folder
+	Env     map[string]string `json:"env"`
+	Binds   [][2]string       `json:"binds"`
+	Limits  forkLimits        `json:"limits"`
+}
+
+// forkLimits are Limits in the kernel's units. Negative = none.
+type forkLimits struct {
+	Memory    int64 `json:"memory"`
+	CPU       int64 `json:"cpu"` // seconds
+	Disk      int64 `json:"disk"`
+	Files     int   `json:"files"`
+	OpenFiles int   `json:"open_files"`
+	Threads   int   `json:"threads"`
+}
+
+// Fork opens a session: a fork of the zygote that has confined itself and was
+// verified from outside. ctx bounds the opening only. When the zygote has
+// ended the error is ErrZygote.
+func (z *Zygote) Fork(ctx context.Context, cfg SessionConfig) (Process, error) {
+	s := &session{
+		z: z, limits: cfg.Limits.withDefaults(), handle: -1,
+		forked: make(chan struct{}), exited: make(chan struct{}),
+	}
+	if err := z.checkBinds(cfg.Binds); err != nil {
+		return nil, err
+	}
+	if err := z.ask(s, cfg); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, cfg); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = fmt.Errorf("sandbox: opening a session: %w", cause)
+		}
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// ask makes what the session needs and sends the request. When it succeeds the
+// session is in the books and wants to be closed.
+func (z *Zygote) ask(s *session, cfg SessionConfig) (err error) {
+	var theirs, w *os.File
+	slot := -1
+	defer func() {
+		for _, f := range []*os.File{theirs, w} {
+			if f != nil {
+				f.Close()
+			}
+		}
+		if err == nil {
+			return
+		}
+		if s.conn != nil {
+			s.conn.Close()
+		}
+		if s.output != nil {
+			s.output.Close()
+		}
+		if slot >= 0 {
+			z.users.give(slot)
+		}
+		if s.dir != "" {
+			os.RemoveAll(s.dir)
+		}
+	}()
+	if slot, err = z.users.take(); err != nil {
+		return err
+	}
+	s.slot = slot
+	if s.conn, theirs, err = socketPair("session"); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	if s.output, w, err = outputPipe(); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	if z.folder != nil {
+		if s.dir, err = z.folder.session(z.hostUser(s)); err != nil {
+			return err
+		}
+	}
+	z.mu.Lock()
+	if z.ended {
+		z.mu.Unlock()
+		return fmt.Errorf("sandbox: %w", ErrZygote)
+	}
+	z.next++
+	s.id = z.next
+	z.sessions[s.id] = s
+	z.mu.Unlock()
+	err = z.control.send(z.request(s, cfg), int(theirs.Fd()), int(w.Fd()))
+	if err != nil {
+		z.mu.Lock()
+		delete(z.sessions, s.id)
+		z.mu.Unlock()
+		return fmt.Errorf("sandbox: %w: %w", ErrZygote, err)
+	}
+	return nil
+}
+
+// hostUser is the session's user as this program sees it.
+func (z *Zygote) hostUser(s *session) int {
+	if z.users.first == 0 {
+		return z.self.uid
+	}
+	return int(z.users.first) + s.slot
+}
+
+func (z *Zygote) request(s *session, cfg SessionConfig) forkRequest {
+	r := forkRequest{ID: s.id, Folders: [2]string{"/work", "/tmp"}, Binds: [][2]string{}}
+	if z.users.first != 0 {
+		r.User = insideFirst + s.slot
+		if z.level == LevelFiltered {
+			r.User = z.hostUser(s)
+		}
+	}
+	if s.dir != "" {
+		r.Folders = [2]string{filepath.Join(s.dir, "work"), filepath.Join(s.dir, "tmp")}
+	}
+	r.Env = environment(r.Folders[1], r.Folders[1])
+	for _, b := range cfg.Binds {
+		r.Binds = append(r.Binds, [2]string{b.Source, b.Target})
+	}
+	l := s.limits
+	r.Limits = forkLimits{Memory: l.Memory, CPU: -1, Disk: l.Disk, Files: l.Files, OpenFiles: l.OpenFiles, Threads: l.Threads}
+	if l.CPU > 0 {
+		r.Limits.CPU = int64((l.CPU + time.Second - 1) / time.Second)
+	}
+	return r
+}
+
+// open waits for the fork, puts it in its cgroup, hears that it has confined
+// itself and looks for itself.
+func (s *session) open(ctx context.Context, cfg SessionConfig) error {
+	select {
+	case <-s.forked:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	handle := s.handle
+	s.mu.Unlock()
+	if handle < 0 {
+		return fmt.Errorf("sandbox: %w", ErrZygote)
+	}
+	var err error
+	if s.pid, err = pidOf(handle); err != nil {
+		return fmt.Errorf("sandbox: finding the session's process: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })
+	h, err := readHandshake(s.conn)
+	if !stop() || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("sandbox: the session ended while it was confined (%w)%s", err, s.lastWords())
+	case h.Ready == nil:
+		return &isolationError{s.z.level, h.Failed}
+	}
+	want := expectation{
+		level: s.z.level, zygote: s.z.Pid(), uid: s.z.hostUser(s), proc: h.Ready.Proc,
+		bounded: s.z.level == LevelNamespaces || s.z.users.first != 0, readOnly: s.z.plan.Binds,
+	}
+	for _, b := range cfg.Binds {
+		want.readOnly = append(want.readOnly[:len(want.readOnly):len(want.readOnly)], b.Target)
+	}
+	if err := want.verify(s.pid); err != nil {
+		return fmt.Errorf("sandbox: the session is not confined as it should be: %w", err)
+	}
+	s.report = s.describe(h, s.enterCgroup())
+	return nil
+}
+
+// enterCgroup returns why there is no cgroup for a limit.
+func (s *session) enterCgroup() []string {
+	if s.z.groups == nil {
+		return []string{"memory cgroup: not wanted"}
+	}
+	c, err := s.z.groups.session(s.id, s.pid, s.limits)
+	if err != nil {
+		return []string{fmt.Sprintf("memory cgroup: %v", err)}
+	}
+	s.mu.Lock()
+	s.group = c
+	s.mu.Unlock()
+	return s.z.groups.missing
+}
+
+// describe words what was verified.
+func (s *session) describe(h handshake, missing []string) Report {
+	r := Report{
+		Level: s.z.level, FilesRead: "listed", FilesWrite: "session", FileMetadata: "hidden", Network: "none",
+		UnixSockets: "none", Processes: "none", Threads: "own", Signals: "own", Memory: "rlimit", CPU: "rlimit",
+		Disk: "quota", Kernel: "allowlist", ProcFS: "own", Landlock: h.Ready.Landlock, Missing: missing,
+	}
+	if s.z.level == LevelFiltered {
+		r.FileMetadata, r.Disk, r.ProcFS = "visible", "per-file", "none"
+	}
+	if s.z.cfg.Processes {
+		r.Processes = "contained"
+	}
+	if s.group != nil && s.group.memory != "" {
+		r.Memory = "cgroup"
+	}
+	if !h.Ready.OwnUser {
+		r.Threads = "shared"
+	}
+	if s.z.noProc != "" {
+		r.ProcFS = "none"
+		r.Missing = append(r.Missing[:len(r.Missing):len(r.Missing)], "own /proc: "+s.z.noProc)
+	}
+	if h.Ready.Landlock == 0 {
+		r.Missing = append(r.Missing[:len(r.Missing):len(r.Missing)], "Landlock: not in this kernel")
+	}
+	for word, limit := range map[*string]int64{
+		&r.Memory: s.limits.Memory, &r.CPU: int64(s.limits.CPU), &r.Disk: s.limits.Disk, &r.Threads: int64(s.limits.Threads),
+	} {
+		if limit < 0 {
+			*word = "none"
+		}
+	}
+	if s.limits.Threads < 0 {
+		r.Threads = "unlimited"
+	}
+	return r
+}
+
+// lastWords is what a process that died early wrote.
+func (s *session) lastWords() string {
+	_ = s.output.SetReadDeadline(time.Now().Add(time.Second))
+	data, _ := io.ReadAll(io.LimitReader(s.output, tailSize))
+	if len(data) == 0 {
+		return ""
+	}
+	return ": " + strings.TrimSpace(string(data))
+}
+
+// checkBinds refuses what could not be mounted, in words.
+func (z *Zygote) checkBinds(binds []Bind) error {
+	for _, b := range binds {
+		source, target := filepath.Clean(b.Source), filepath.Clean(b.Target)
+		switch {
+		case !filepath.IsAbs(source) || !filepath.IsAbs(target) || source != b.Source || target != b.Target:
+			return fmt.Errorf("sandbox: bind %q to %q: both must be clean absolute paths", b.Source, b.Target)
+		case z.level == LevelFiltered && source != target:
+			return fmt.Errorf("sandbox: bind %s to %s: at level %s a session sees the host's paths", source, target, z.level)
+		case z.level == LevelNamespaces && !strings.HasPrefix(target, "/mnt/"):
+			return fmt.Errorf("sandbox: bind %s to %s: the target must lie below /mnt", source, target)
+		}
+		if _, err := os.Stat(source); err != nil {
+			return fmt.Errorf("sandbox: bind: %w", err)
+		}
+	}
+	return nil
+}
+
+// outputPipe returns the pipe behind a session's standard streams. Only the
+// host's end is non-blocking: the other is somebody else's.
+func outputPipe() (r, w *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "output"), os.NewFile(uintptr(fds[1]), "output"), nil
+}
