@@ -1,0 +1,339 @@
+"""Calls of host functions: from the main thread, other threads and coroutines.
+
+Replies come over one channel in any order. Whoever waits takes the lead if
+nobody has it, reads frames for all and hands the lead on when its own reply is
+there; so a lone caller pays for no other thread. Event loops watch the
+channel's descriptor instead of waiting.
+"""
+
+from strands_worker.private import BUILTINS as __builtins__
+
+import _thread
+import itertools
+import os
+import struct
+from collections import deque
+from typing import Any, AsyncIterator, Callable, Iterator
+
+from strands_worker.frames import Frame, Link, SocketChannel
+from strands_worker.interrupts import Interrupts
+from strands_worker.streams import Output
+from strands_worker.values import decode, encode
+
+_CALL = struct.Struct("<II").pack
+_DROP = struct.Struct("<I").pack
+_REPLY = struct.Struct("<8sIB").unpack_from
+_REPLY_SIZE = 13
+_REPLY_KIND = ord("R")
+_MOST = (16 << 20) - 64  # bytes of arguments that the host takes
+_allocate_lock = _thread.allocate_lock
+_deque = deque
+_exit = os._exit
+VALUE, FAILED, ITEM, END, ENDED = 0, 1, 2, 3, -1  # ENDED: the run is over
+
+Reply = tuple[int, bytes]
+
+
+class _Call:
+    """A call in flight."""
+
+    __slots__ = ("id", "run", "replies", "wake", "gate")
+
+    def __init__(self, ident: int, run: bytes | None) -> None:
+        self.id, self.run = ident, run
+        self.replies: deque[Reply] = _deque()
+        self.gate = _allocate_lock()
+        self.gate.acquire()
+        self.wake: Callable[[], None] = self._open
+
+    def _open(self) -> None:
+        try:
+            self.gate.release()
+        except RuntimeError:
+            pass  # was open
+
+
+def _wait_for_gate(gate: Any) -> None:
+    # A signal may end this function: there is nothing in it to lose.
+    gate.acquire(True, -1)
+
+
+class Calls:
+    """What is called and not yet answered; the reader of the channel."""
+
+    def __init__(self, link: Link, interrupts: Interrupts, output: Output) -> None:
+        self._link, self._interrupts, self._output = link, interrupts, output
+        self._ids = itertools.count(1)
+        self._pending: dict[int, _Call] = {}
+        self._lead = _allocate_lock()
+        self._requests: deque[Frame] = _deque()  # frames that are no replies
+        self._loops: dict[Any, int] = {}
+        interrupts.may_interrupt(SocketChannel.wait)
+        interrupts.may_interrupt(_wait_for_gate)
+
+    # --- reading
+
+    def next_request(self) -> Frame:
+        """The next frame that is no reply. EOFError when there will be none."""
+        link = self._link
+        with self._lead:
+            while True:
+                self._sort()
+                if self._requests:
+                    return self._requests.popleft()
+                link.channel.wait()
+                link.fill()
+
+    def _sort(self) -> None:
+        """Deliver every frame that is here; the reader has the lead."""
+        take = self._link.take
+        while frame := take():
+            if frame[0] == _REPLY_KIND:
+                self._deliver(frame[1])
+            else:
+                self._requests.append(frame)
+
+    def _deliver(self, body: bytes) -> None:
+        run, ident, status = _REPLY(body)
+        call = self._pending.get(ident)
+        if call is not None and call.run == run:
+            call.replies.append((status, body[_REPLY_SIZE:]))
+            call.wake()
+
+    def _next(self, call: _Call) -> Reply:
+        """The next reply to a call, for a thread that may block."""
+        replies, link = call.replies, self._link
+        checkpoint = self._interrupts.checkpoint if _is_main() else _nothing
+        while not replies:
+            checkpoint()
+            if not self._lead.acquire(False):
+                _wait_for_gate(call.gate)
+                continue
+            try:
+                self._sort()
+                while not replies:
+                    link.channel.wait()
+                    if replies:
+                        break  # the run was ended: what comes is the next request
+                    link.fill()
+                    self._sort()
+                    if not replies:
+                        checkpoint()
+            except EOFError:
+                _exit(0)
+            finally:
+                self._lead.release()
+                self._hand_over(call)
+        return replies.popleft()
+
+    def _hand_over(self, done: _Call) -> None:
+        for call in list(self._pending.values()):
+            if call is not done and not call.replies:
+                call.wake()
+                return
+
+    # --- calling
+
+    def _start(self, function: int, arguments: bytes) -> _Call:
+        if len(arguments) > _MOST:
+            raise ValueError(f"arguments of {len(arguments)} bytes are too much for one call; the limit is {_MOST}")
+        self._output.flush()
+        call = _Call(next(self._ids) & 0xFFFFFFFF, self._link.run)
+        self._pending[call.id] = call
+        if call.run is None or not self._link.emit(b"k", _CALL(call.id, function) + arguments):
+            del self._pending[call.id]
+            raise RuntimeError("host functions can be called only while a snippet runs")
+        return call
+
+    def call(self, function: int, arguments: bytes) -> Any:
+        """Call and wait for the value."""
+        call = self._start(function, arguments)
+        try:
+            status, body = self._next(call)
+        finally:
+            self._pending.pop(call.id, None)
+        if status == VALUE:
+            return decode(body)
+        raise _exception(status, body)
+
+    def stream(self, function: int, arguments: Callable[[], bytes]) -> Iterator[Any]:
+        """Call and yield the items as they come."""
+        call = self._start(function, arguments())
+        status = ITEM
+        try:
+            while True:
+                status, body = self._next(call)
+                if status != ITEM:
+                    break
+                yield decode(body)
+        finally:
+            self._finish(call, status)
+        if status not in (END, VALUE):
+            raise _exception(status, body)
+
+    def _finish(self, call: _Call, status: int) -> None:
+        self._pending.pop(call.id, None)
+        if status == ITEM and call.run == self._link.run:
+            self._link.emit(b"q", _DROP(call.id))
+
+    def abandon(self) -> None:
+        """End the calls of the run that is over; their threads get an error."""
+        for call in list(self._pending.values()):
+            call.replies.append((ENDED, b""))
+            try:
+                call.wake()
+            except RuntimeError:
+                pass  # its event loop is closed
+
+    # --- calling from coroutines
+
+    async def call_async(self, function: int, arguments: bytes) -> Any:
+        call = self._start(function, arguments)
+        try:
+            status, body = await self._next_async(call)
+        finally:
+            self._pending.pop(call.id, None)
+        if status == VALUE:
+            return decode(body)
+        raise _exception(status, body)
+
+    async def stream_async(self, function: int, arguments: Callable[[], bytes]) -> AsyncIterator[Any]:
+        call = self._start(function, arguments())
+        status = ITEM
+        try:
+            while True:
+                status, body = await self._next_async(call)
+                if status != ITEM:
+                    break
+                yield decode(body)
+        finally:
+            self._finish(call, status)
+        if status not in (END, VALUE):
+            raise _exception(status, body)
+
+    async def _next_async(self, call: _Call) -> Reply:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        while not call.replies:
+            future = loop.create_future()
+
+            def came() -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            call.wake = lambda: loop.call_soon_threadsafe(came)
+            if call.replies:
+                break
+            watching = self._watch(loop)
+            try:
+                if not watching:
+                    return await loop.run_in_executor(None, self._next_in_thread, call)
+                await future
+            finally:
+                call.wake = call._open
+                if watching:
+                    self._unwatch(loop)
+        return call.replies.popleft()
+
+    def _next_in_thread(self, call: _Call) -> Reply:
+        call.wake = call._open
+        return self._next(call)
+
+    def _watch(self, loop: Any) -> bool:
+        fd = self._link.channel.fd
+        if fd is None:
+            return False
+        count = self._loops.get(loop, 0)
+        if count == 0:
+            try:
+                loop.add_reader(fd, self._readable)
+            except NotImplementedError:
+                return False
+        self._loops[loop] = count + 1
+        return True
+
+    def _unwatch(self, loop: Any) -> None:
+        self._loops[loop] -= 1
+        if self._loops[loop] == 0:
+            del self._loops[loop]
+            loop.remove_reader(self._link.channel.fd)
+
+    def _readable(self) -> None:
+        """The event loop saw data; somebody who leads may be taking it already."""
+        if not self._lead.acquire(False):
+            return
+        try:
+            while self._link.fill():
+                self._sort()
+        except EOFError:
+            _exit(0)
+        finally:
+            self._lead.release()
+            self._hand_over_threads()
+
+    def _hand_over_threads(self) -> None:
+        for call in list(self._pending.values()):
+            if call.wake == call._open and not call.replies:
+                call.wake()
+                return
+
+
+def _nothing() -> None:
+    """The checkpoint of threads that no signal reaches."""
+
+
+_main_thread = 0
+
+
+def _is_main() -> bool:
+    return _thread.get_ident() == _main_thread
+
+
+def in_main_thread() -> None:
+    """Remember which thread gets the signals; called once by it."""
+    global _main_thread
+    _main_thread = _thread.get_ident()
+
+
+# --- exceptions ------------------------------------------------------------
+
+
+class HostError(RuntimeError):
+    """A host function failed. Its subclasses carry the host's own names."""
+
+    __module__ = "builtins"  # shown without a prefix
+
+
+_errors: dict[str, type[Exception]] = {}
+
+
+def _exception(status: int, body: bytes) -> Exception:
+    if status == ENDED:
+        return RuntimeError("the snippet that made this call has ended")
+    try:
+        told = decode(body)
+        name, message = str(told.get("type") or ""), str(told.get("message") or "")
+    except (ValueError, AttributeError):
+        return HostError("the host's answer was not understood")
+    return _error_class(name)(message)
+
+
+def _error_class(name: str) -> type[Exception]:
+    """A built-in exception of that name, else a HostError called so."""
+    if found := _errors.get(name):
+        return found
+    builtin = __builtins__.get(name)
+    if isinstance(builtin, type) and issubclass(builtin, Exception):
+        if issubclass(builtin, (UnicodeError, ExceptionGroupBase)):
+            builtin = HostError  # made with more than a message
+        kind: type[Exception] = builtin
+    elif name.isidentifier() and len(_errors) < 256:
+        kind = type(name, (HostError,), {"__module__": "builtins"})
+    else:
+        kind = HostError
+    _errors[name] = kind
+    return kind
+
+
+ExceptionGroupBase: Any = __builtins__.get("BaseExceptionGroup", UnicodeError)
