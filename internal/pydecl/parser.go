@@ -212,9 +212,10 @@ func (s *scope) assignment(toks []token) {
 		targets = append(targets, toks[:i]...)
 		toks = toks[i+1:]
 	}
+	value := render(toks, false)
 	for _, t := range targets {
 		if t.kind == nameToken {
-			s.names = append(s.names, Name{Name: t.text, Value: render(toks, false), Line: t.line})
+			s.names = append(s.names, Name{Name: t.text, Value: value, Line: t.line})
 		}
 	}
 }

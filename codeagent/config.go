@@ -1,0 +1,104 @@
+// Package codeagent makes agents that act by writing Python. Such an agent is
+// an ordinary strands.Agent with one more tool, python_repl, and a system
+// prompt that says how to use it and what the REPL offers.
+package codeagent
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/python"
+)
+
+// replTool is the name of the tool that python.NewTool makes.
+const replTool = "python_repl"
+
+// Config says what an agent is. Only Model is required. The first fields, down
+// to Logger, are those of strands.Config and mean the same.
+type Config struct {
+	Name        string
+	Description string
+	Model       strands.Model
+
+	// SystemPrompt, or System, says what the agent is for. The instructions
+	// about Python are put behind it; before the cache point, when System ends
+	// with one.
+	SystemPrompt string
+	System       []strands.Part
+
+	Tools     []strands.Tool // offered to the model beside python_repl
+	Providers []strands.ToolProvider
+	Hooks     []strands.Hooks
+
+	Messages []strands.Message
+	Values   map[string]any
+	Store    strands.Store
+
+	Conversation strands.ConversationManager
+
+	Output       *strands.OutputSpec
+	OutputPrompt string
+
+	Limits      strands.Limits
+	Retry       strands.RetryPolicy
+	Sequential  bool
+	MaxParallel int
+	ToolTimeout time.Duration
+
+	Logger *slog.Logger
+
+	// Toolkits say what the REPL offers.
+	Toolkits []Toolkit
+
+	// Interpreter runs the code. nil = a python.Sandboxed of the agent's own,
+	// closed by Agent.Close; one given here is the caller's to close, and may
+	// serve several agents.
+	Interpreter python.Interpreter
+	// KeepState keeps what the code defines for the whole session. Otherwise
+	// each new user message begins with a fresh state.
+	KeepState bool
+	// NoTempDir leaves the working directory out of the prompt.
+	NoTempDir bool
+	// Timeout of a snippet; 0 = 180 s; negative = none.
+	Timeout time.Duration
+	// PythonLimits bound the interpreter of a session: memory, disk, output, …
+	PythonLimits python.Limits
+}
+
+// New checks cfg and makes an agent of it. It starts nothing: no Python, no
+// package installer, no network. A mistake is a *strands.InputError that names
+// the field; several are joined.
+func New(cfg Config) (*strands.Agent, error) {
+	p, err := planOf(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	sc := cfg.strands()
+	sc.SystemPrompt, sc.System = p.system(&cfg)
+	return strands.New(sc)
+}
+
+// Instructions returns what New puts behind the system prompt of cfg. A
+// program that replaces the system prompt of a session puts it there itself.
+func Instructions(cfg Config) (string, error) {
+	p, err := planOf(&cfg)
+	if err != nil {
+		return "", err
+	}
+	return p.instructions, nil
+}
+
+// strands returns the part of c that is not about Python.
+func (c *Config) strands() strands.Config {
+	return strands.Config{
+		Name: c.Name, Description: c.Description, Model: c.Model,
+		SystemPrompt: c.SystemPrompt, System: c.System,
+		Tools: c.Tools, Providers: c.Providers, Hooks: c.Hooks,
+		Messages: c.Messages, Values: c.Values, Store: c.Store, Conversation: c.Conversation,
+		Output: c.Output, OutputPrompt: c.OutputPrompt,
+		Limits: c.Limits, Retry: c.Retry,
+		Sequential: c.Sequential, MaxParallel: c.MaxParallel, ToolTimeout: c.ToolTimeout,
+		Logger: c.Logger,
+	}
+}

@@ -1,0 +1,4 @@
+"""Orders of the shop."""
+from .orders import Order, load as load_orders
+
+__all__ = ["Order", "load_orders"]
