@@ -1,0 +1,226 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/cmd/codeagent/internal/show"
+	"github.com/strandsgo/strands/codeagent"
+	"github.com/strandsgo/strands/strandstest"
+)
+
+// askFlags are those of the commands that ask a model.
+type askFlags struct {
+	pythonFlags
+	model     string
+	system    string
+	keepState bool
+	json      bool
+	maxTurns  int
+}
+
+func (f *askFlags) add(cmd *cobra.Command) {
+	f.pythonFlags.add(cmd)
+	fs := cmd.Flags()
+	fs.StringVarP(&f.model, "model", "m", "", "provider/id, or scripted:FILE (default: found from the keys in the environment)")
+	fs.StringVar(&f.system, "system", "", "what the agent is for")
+	fs.BoolVar(&f.keepState, "keep-state", false, "keep what the code defines from one question to the next")
+	fs.BoolVar(&f.json, "json", false, "print one event object a line")
+	fs.IntVar(&f.maxTurns, "max-turns", 0, "replies of the model to one question (default 50)")
+}
+
+// agent makes the agent the flags describe. Its interpreter is closed by close.
+func (f *askFlags) agent(cmd *cobra.Command) (a *strands.Agent, close func() error, err error) {
+	if err := f.check(cmd); err != nil {
+		return nil, nil, err
+	}
+	if cmd.Flags().Changed("max-turns") && f.maxTurns <= 0 {
+		return nil, nil, usagef("--max-turns %d: the model needs at least 1", f.maxTurns)
+	}
+	kits, err := toolkitsOf(f.toolkits)
+	if err != nil {
+		return nil, nil, err
+	}
+	model, err := openModel(cmd.Context(), f.model)
+	if err != nil {
+		return nil, nil, err
+	}
+	errOut := cmd.ErrOrStderr()
+	backend := f.backend(errOut)
+	a, err = codeagent.New(codeagent.Config{
+		Model:        model,
+		SystemPrompt: f.system,
+		Toolkits:     kits,
+		Interpreter:  backend,
+		KeepState:    f.keepState,
+		Timeout:      f.timeout,
+		Limits:       strands.Limits{Turns: f.maxTurns},
+		Logger:       slog.New(warnings{errOut}),
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, backend.Close())
+	}
+	return a, func() error { return errors.Join(a.Close(), backend.Close()) }, nil
+}
+
+// openModel finds the model that spec names, or that the environment offers.
+func openModel(ctx context.Context, spec string) (strands.Model, error) {
+	if file, ok := strings.CutPrefix(spec, "scripted:"); ok {
+		m, err := strandstest.LoadScript(file)
+		if err != nil {
+			return nil, &exit{exitUsage, err}
+		}
+		return m, nil
+	}
+	return findModel(ctx, spec)
+}
+
+func newRun(ctl *interrupts) *cobra.Command {
+	var f askFlags
+	cmd := &cobra.Command{
+		Use:   "run PROMPT",
+		Short: "Ask one question",
+		Long: "Ask one question and print the answer, and the Python that led to it. PROMPT - is read from standard input.\n\n" +
+			"Ctrl-C stops the run; the exit code is then 130.",
+		Example: "  codeagent run 'What is 2 ** 10?'\n  codeagent run --toolkit data,viz --model openai/gpt-5 'Plot sin and cos'",
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			prompt, err := promptOf(cmd.InOrStdin(), args)
+			if err != nil {
+				return err
+			}
+			a, close, err := f.agent(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, close()) }()
+			p, err := printer(cmd, f.json, show.Folder{Dir: f.out})
+			if err != nil {
+				return err
+			}
+			ctx, done := ctl.begin(cmd.Context())
+			defer done()
+			sess := a.NewSession()
+			defer func() { err = errors.Join(err, sess.Close()) }()
+			return answer(ctx, sess, prompt, p, show.Folder{Dir: f.out}, cmd.ErrOrStderr())
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func promptOf(in io.Reader, args []string) (string, error) {
+	prompt := strings.Join(args, " ")
+	if prompt == "-" {
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return "", fmt.Errorf("reading standard input: %w", err)
+		}
+		prompt = string(data)
+	}
+	if strings.TrimSpace(prompt) == "" {
+		return "", usagef("ask something: codeagent run 'What is 2 ** 10?'")
+	}
+	return prompt, nil
+}
+
+// answer runs one question and shows what happens.
+func answer(ctx context.Context, sess *strands.Session, prompt string, p show.Printer, folder show.Folder, errOut io.Writer) error {
+	var stop strands.StopReason
+	var shown error
+	for e, err := range sess.Run(ctx, strands.Prompt(prompt)) {
+		if err != nil {
+			return errors.Join(shown, p.End(), err)
+		}
+		if e.Result != nil {
+			stop = e.Result.StopReason
+		}
+		if shown = p.Event(e); shown != nil {
+			return shown
+		}
+	}
+	if err := p.End(); err != nil {
+		return err
+	}
+	if stop == strands.StopCancelled {
+		return context.Canceled
+	}
+	return saveSessionFiles(ctx, sess, folder, errOut)
+}
+
+func newChat(ctl *interrupts) *cobra.Command {
+	var f askFlags
+	cmd := &cobra.Command{
+		Use:   "chat",
+		Short: "Talk with the model",
+		Long: "Talk with the model, a question a line. /exit or Ctrl-D ends the talk, Ctrl-C stops the answer and a second one\n" +
+			"within two seconds ends the talk.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			a, close, err := f.agent(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, close()) }()
+			sess := a.NewSession()
+			defer func() { err = errors.Join(err, sess.Close()) }()
+			return f.chat(ctl, cmd, sess)
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (f *askFlags) chat(ctl *interrupts, cmd *cobra.Command, sess *strands.Session) error {
+	folder := show.Folder{Dir: f.out}
+	p, err := printer(cmd, f.json, folder)
+	if err != nil {
+		return err
+	}
+	errOut := cmd.ErrOrStderr()
+	prompt := func() {}
+	if _, ok := isTerminal(cmd.InOrStdin()); ok {
+		prompt = func() { fmt.Fprint(errOut, "> ") }
+	}
+	ctl.onIdle(func() {
+		fmt.Fprintln(errOut, "\n(Ctrl-C again, or /exit, to leave)")
+		prompt()
+	})
+	prompt()
+	for line, err := range lines(cmd.Context(), cmd.InOrStdin()) {
+		if err != nil {
+			return err
+		}
+		question := strings.TrimSpace(string(line))
+		if question == "/exit" || question == "/quit" {
+			return nil
+		}
+		ctx, done := ctl.begin(cmd.Context())
+		err := answer(ctx, sess, question, p, folder, errOut)
+		done()
+		switch {
+		case cmd.Context().Err() != nil:
+			return cmd.Context().Err()
+		case errors.Is(err, context.Canceled):
+			fmt.Fprintln(errOut, "codeagent: stopped")
+		case err != nil:
+			// What went wrong with one question must not end the talk.
+			fmt.Fprintln(errOut, "codeagent:", oneLine(err))
+		}
+		prompt()
+	}
+	return nil
+}
+
+// noModel is the error when there is none to ask.
+func noModel(choices []string) error {
+	return usagef("no model: set %s, or give --model provider/id or --model scripted:FILE; \"codeagent demo\" needs none",
+		cmp.Or(orList(choices), "a provider's key"))
+}
