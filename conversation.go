@@ -77,13 +77,13 @@ func (r *run) recover(err error, recoveries *int) (bool, error) {
 	}
 	*recoveries++
 	c := r.conversation()
-	size := estimateMessages(c.Messages)
+	size := sizeOfMessages(c.Messages)
 	reduceErr := m.Reduce(r.ctx, c, err)
 	r.addUsage(c.Usage)
 	if reduceErr != nil {
 		return false, fmt.Errorf("strands: conversation manager: %w", errors.Join(reduceErr, err))
 	}
-	if estimateMessages(c.Messages) >= size {
+	if sizeOfMessages(c.Messages) >= size {
 		return false, fmt.Errorf("strands: the history could not be made shorter: %w", err)
 	}
 	return true, r.s.SetMessages(c.Messages)

@@ -5,48 +5,52 @@ package strands
 func (s *Session) projectedTokens(req *Request) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	added := 0
+	size := 0
 	for i := len(s.records) - 1; i >= 0; i-- {
 		m := s.records[i].msg
 		if md := m.Metadata; md != nil && md.Usage.Total() > 0 && s.records[i].n > s.uncounted {
-			return md.Usage.Total() + added
+			return md.Usage.Total() + size/tokenSize
 		}
-		added += estimateParts(m.Parts)
+		size += sizeOf(m.Parts)
 	}
-	added += estimateParts(req.System)
+	size += sizeOf(req.System)
 	for _, t := range req.Tools {
-		added += (len(t.Name)+len(t.Description))/4 + len(t.InputSchema)/2
+		size += len(t.Name) + len(t.Description) + 2*len(t.InputSchema)
 	}
-	return added
+	return size / tokenSize
 }
 
-// estimateParts counts roughly: four bytes of text make a token, two of JSON.
-func estimateParts(parts []Part) int {
+// tokenSize is about how many bytes of text make a token.
+const tokenSize = 4
+
+// sizeOf measures parts in bytes of text: JSON counts twice, since it takes
+// more tokens, and a picture as one of common size costs.
+func sizeOf(parts []Part) int {
 	n := 0
 	for _, p := range parts {
-		n += len(p.Text)/4 + len(p.JSON)/2 + 1
+		n += len(p.Text) + 2*len(p.JSON) + tokenSize
 		switch {
 		case p.ToolCall != nil:
-			n += len(p.ToolCall.Name)/4 + len(p.ToolCall.Input)/2
+			n += len(p.ToolCall.Name) + 2*len(p.ToolCall.Input)
 		case p.ToolResult != nil:
-			n += estimateParts(p.ToolResult.Parts)
+			n += sizeOf(p.ToolResult.Parts)
 		case p.Reasoning != nil:
-			n += len(p.Reasoning.Text) / 4
+			n += len(p.Reasoning.Text) + len(p.Reasoning.Redacted)
 		case p.Cited != nil:
-			n += len(p.Cited.Text) / 4
+			n += len(p.Cited.Text)
 		case p.Guard != nil:
-			n += len(p.Guard.Text) / 4
+			n += len(p.Guard.Text)
 		case p.Image != nil, p.Document != nil, p.Video != nil:
-			n += 1500 // what a picture of common size costs
+			n += 1500 * tokenSize
 		}
 	}
 	return n
 }
 
-func estimateMessages(msgs []Message) int {
+func sizeOfMessages(msgs []Message) int {
 	n := 0
 	for _, m := range msgs {
-		n += estimateParts(m.Parts)
+		n += sizeOf(m.Parts)
 	}
 	return n
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -77,6 +78,9 @@ func call(id, name, input string) strands.Part {
 
 func newAgent(t testing.TB, cfg strands.Config) *strands.Agent {
 	t.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	a, err := strands.New(cfg)
 	if err != nil {
 		t.Fatal(err)
