@@ -23,6 +23,8 @@ type ModelSuite struct {
 	// Lacks lists what the protocol has no room for. A request that needs it
 	// must then be refused with an error before anything is sent.
 	Lacks []Feature
+	// Citation is one as replies of the provider have them; nil = they have none.
+	Citation *strands.Citation
 	// Golden is a folder of request bodies that the model must send; "" = not
 	// compared. STRANDS_UPDATE_GOLDEN=1 writes them anew.
 	Golden string
@@ -98,7 +100,6 @@ const (
 	Documents       Feature = "documents"
 	Videos          Feature = "videos"
 	Guards          Feature = "guard content"
-	Citations       Feature = "citations in replies"
 	BrokenInputs    Feature = "broken input of tool calls" // the input comes as an object, never as text
 	CacheRead       Feature = "tokens read from a cache"
 	CacheWrite      Feature = "tokens written to a cache"

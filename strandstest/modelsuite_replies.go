@@ -70,13 +70,8 @@ func (s *ModelSuite) replies() map[string]Answer {
 	if s.has(ReplyImages) {
 		all["image"] = answer(strands.Text("Here: "), strands.Part{Image: &strands.Media{MIME: "image/png", Data: tinyPNG}})
 	}
-	if s.has(Citations) {
-		all["citations"] = answer(strands.Part{Cited: &strands.Cited{
-			Text: "The grass is green.",
-			Citations: []strands.Citation{
-				{Kind: "char", Title: "Lawns", Source: 0, Start: 3, End: 20, Quotes: []string{"grass is green"}},
-			},
-		}})
+	if s.Citation != nil {
+		all["citations"] = answer(strands.Part{Cited: &strands.Cited{Text: "The grass is green.", Citations: []strands.Citation{*s.Citation}}})
 	}
 	return all
 }

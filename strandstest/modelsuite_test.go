@@ -208,7 +208,7 @@ func lineSuite(fault string) ModelSuite {
 		New:  func(t *testing.T, at Endpoint) strands.Model { return &lineModel{at, fault} },
 		Play: playLines, Broken: []byte("{\"Delta\":\n"),
 		Lacks: []Feature{
-			Reasoning, Signatures, Redacted, Images, ImageURLs, ToolImages, ReplyImages, Documents, Videos, Guards, Citations, BrokenInputs,
+			Reasoning, Signatures, Redacted, Images, ImageURLs, ToolImages, ReplyImages, Documents, Videos, Guards, BrokenInputs,
 		},
 	}
 }

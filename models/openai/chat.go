@@ -81,16 +81,11 @@ func (m *Model) chatSystem(system []strands.Part) *sdk.ChatCompletionMessagePara
 	if m.cfg.CachePoints {
 		return m.cachedSystem(system)
 	}
-	var texts []string
-	for _, p := range system {
-		if p.Text != "" {
-			texts = append(texts, p.Text)
-		}
-	}
-	if texts == nil {
+	text := systemText(system)
+	if text == "" {
 		return nil
 	}
-	msg := sdk.SystemMessage(strings.Join(texts, "\n\n"))
+	msg := sdk.SystemMessage(text)
 	return &msg
 }
 

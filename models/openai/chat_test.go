@@ -44,7 +44,7 @@ func TestCompatibleServer(t *testing.T) {
 }
 
 var chatLacks = []strandstest.Feature{
-	strandstest.Signatures, strandstest.Redacted, strandstest.ReplyImages, strandstest.Citations,
+	strandstest.Signatures, strandstest.Redacted, strandstest.ReplyImages,
 	strandstest.Videos, strandstest.Guards,
 	strandstest.Stops(strands.StopSequence), strandstest.Stops(strands.StopGuardrail), strandstest.Stops(strands.StopPause),
 }

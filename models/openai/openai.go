@@ -39,6 +39,9 @@ type Config struct {
 	TopP            *float64 // nil = the server's default
 	Stop            []string // Chat Completions only
 	ReasoningEffort string   // "low", "medium", …; "" = the server's default
+	// ReasoningSummary asks the Responses API to tell what the model thinks:
+	// "auto", "concise" or "detailed"; "" = it stays hidden.
+	ReasoningSummary string
 
 	// ReasoningField is the field of a Chat Completions message in which
 	// reasoning goes back to the server; "-" = it does not. "" =
