@@ -1,0 +1,152 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+
+	"github.com/openai/openai-go/v3/responses"
+	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/models/internal/wire"
+)
+
+func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *strands.Request, emit func(*strands.Delta) bool) (*strands.Reply, error) {
+	params, err := m.responseParams(req)
+	if err != nil {
+		return nil, err
+	}
+	stream := m.responses.NewStreaming(ctx, params)
+	defer stream.Close()
+	r := responseReader{emit: emit, numbers: map[blockKey]int{}}
+	for stream.Next() {
+		e := stream.Current()
+		switch e.Type {
+		case "response.completed", "response.incomplete":
+			return r.reply(&e.Response), nil
+		case "response.failed":
+			f := fault{Message: e.Response.Error.Message, Code: code(e.Response.Error.Code)}
+			return nil, call.Fail(errors.New("the response failed"), f.fault(0))
+		case "error":
+			f := fault{Message: e.Message, Code: code(e.Code)}
+			return nil, call.Fail(errors.New("the stream failed"), f.fault(0))
+		}
+		if goOn, err := r.read(&e); err != nil {
+			return nil, call.Broken("%w", err)
+		} else if !goOn {
+			return nil, nil
+		}
+	}
+	if err := stream.Err(); err != nil {
+		return nil, m.fail(call, err)
+	}
+	return nil, call.Cut()
+}
+
+// responseReader follows a stream. Its blocks are the pieces of the items of
+// the output, numbered as they come.
+type responseReader struct {
+	emit    func(*strands.Delta) bool
+	blocks  wire.Blocks
+	numbers map[blockKey]int
+
+	called, refused bool
+}
+
+type blockKey struct{ item, content int64 }
+
+func (r *responseReader) block(item, content int64) int {
+	k := blockKey{item, content}
+	n, ok := r.numbers[k]
+	if !ok {
+		n = len(r.numbers)
+		r.numbers[k] = n
+	}
+	return n
+}
+
+// read takes an event; false when the consumer has left.
+func (r *responseReader) read(e *responses.ResponseStreamEventUnion) (bool, error) {
+	item, piece := e.OutputIndex, e.ContentIndex
+	switch e.Type {
+	case "response.output_text.delta":
+		return r.send(&strands.Delta{Block: r.block(item, piece), Text: e.Delta}), nil
+	case "response.refusal.delta":
+		r.refused = true
+		return r.send(&strands.Delta{Block: r.block(item, piece), Text: e.Delta}), nil
+	case "response.output_text.annotation.added":
+		c, ok := citation(&e.Annotation)
+		return !ok || r.send(&strands.Delta{Block: r.block(item, piece), Citation: &c}), nil
+	case "response.reasoning_text.delta", "response.reasoning_summary_text.delta":
+		return r.think(item, strands.Reasoning{Text: e.Delta}), nil
+	case "response.reasoning_summary_part.added":
+		return e.SummaryIndex == 0 || r.think(item, strands.Reasoning{Text: "\n\n"}), nil
+	case "response.function_call_arguments.delta":
+		return r.send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{Input: e.Delta}}), nil
+	case "response.output_item.added":
+		if e.Item.Type == "function_call" {
+			r.called = true
+			return r.send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{ID: e.Item.CallID, Name: e.Item.Name}}), nil
+		}
+	case "response.output_item.done":
+		return r.itemDone(item, &e.Item)
+	}
+	return true, nil
+}
+
+func (r *responseReader) itemDone(index int64, item *responses.ResponseOutputItemUnion) (bool, error) {
+	switch item.Type {
+	case "reasoning":
+		return item.EncryptedContent == "" || r.think(index, strands.Reasoning{Signature: item.EncryptedContent}), nil
+	case "image_generation_call":
+		data, err := base64.StdEncoding.DecodeString(item.Result)
+		if err != nil {
+			return false, errors.New("a generated image is not base64")
+		}
+		r.blocks.Put(r.block(index, 0), strands.Part{Image: &strands.Media{MIME: "image/png", Data: data}})
+	}
+	return true, nil
+}
+
+func (r *responseReader) think(item int64, t strands.Reasoning) bool {
+	return r.send(&strands.Delta{Block: r.block(item, 0), Reasoning: &t})
+}
+
+func (r *responseReader) send(d *strands.Delta) bool {
+	r.blocks.Add(d)
+	return r.emit(d)
+}
+
+func citation(a *responses.ResponseOutputTextAnnotationAddedEventAnnotationUnion) (strands.Citation, bool) {
+	switch a.Type {
+	case "url_citation":
+		return strands.Citation{Kind: "web", Title: a.Title, URL: a.URL}, true
+	case "file_citation", "container_file_citation":
+		return strands.Citation{Title: cmp.Or(a.Filename, a.FileID)}, true
+	}
+	return strands.Citation{}, false
+}
+
+func (r *responseReader) reply(resp *responses.Response) *strands.Reply {
+	stop := strands.StopEndTurn
+	switch {
+	case resp.IncompleteDetails.Reason == "content_filter":
+		stop = strands.StopContentFiltered
+	case resp.IncompleteDetails.Reason != "": // max_output_tokens, max_tool_calls
+		stop = strands.StopMaxTokens
+	case r.refused:
+		stop = strands.StopRefusal
+	case r.called:
+		stop = strands.StopToolUse
+	}
+	in, out := resp.Usage.InputTokensDetails, resp.Usage.OutputTokensDetails
+	return &strands.Reply{
+		Message: strands.AssistantMessage(r.blocks.Parts()...), StopReason: stop, Model: resp.Model,
+		Usage: strands.Usage{
+			Input:     int(max(resp.Usage.InputTokens-in.CachedTokens-in.CacheWriteTokens, 0)),
+			Output:    int(resp.Usage.OutputTokens),
+			CacheRead: int(in.CachedTokens), CacheWrite: int(in.CacheWriteTokens),
+			Reasoning: int(out.ReasoningTokens),
+		},
+	}
+}
