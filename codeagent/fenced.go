@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -216,10 +217,24 @@ func (s *fenceStream) reply(r *strands.Reply) *strands.Reply {
 	return &out
 }
 
-// escaped is s as it stands inside of a JSON string.
+// escaped is s as it stands inside of a JSON string. It works byte by byte,
+// because a delta may end within a character.
 func escaped(s string) string {
-	b, _ := json.Marshal(s) // a string always marshals
-	return string(b[1 : len(b)-1])
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c < 0x20:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // fenceScanner finds the first Python fence in a text that comes in pieces.

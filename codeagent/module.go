@@ -156,8 +156,8 @@ func (s *source) resolve(imp pydecl.Import, dir string) (m *pydecl.Module, in, f
 func (s *source) stub() string {
 	var b strings.Builder
 	if s.decl.Doc != "" {
-		b.WriteString(pydecl.Docstring(s.decl.Doc, ""))
+		b.WriteString(pydecl.Docstring(s.decl.Doc, "") + "\n")
 	}
 	b.WriteString(pydecl.Stub(s.public()))
-	return strings.TrimSuffix(b.String(), "\n")
+	return strings.TrimRight(b.String(), "\n")
 }

@@ -57,13 +57,7 @@ func (p *plan) checkNames(toolkits []Toolkit) error {
 			m := p.modules[source]
 			source++
 			importable.addModule(m.name, claim{what: "a module of " + where, field: where + ".Modules"})
-			seen := map[string]bool{} // overloads
-			for _, d := range m.public() {
-				if !seen[d.Name] {
-					names.add(d.Name, claim{"something in the module " + m.name, where + ".Modules", m.name})
-				}
-				seen[d.Name] = true
-			}
+			names.addPublic(m, where+".Modules")
 		}
 	}
 	for i, t := range toolkits {
@@ -74,6 +68,23 @@ func (p *plan) checkNames(toolkits []Toolkit) error {
 
 // stubNames returns what ns declares under the names that Python sees.
 func stubNames(ns python.Namespace) []pydecl.Decl { return pydecl.Parse(python.Stub(ns)).Decls }
+
+// addPublic claims what a module puts into the snippets: its public names, and
+// its own.
+func (c *claims) addPublic(m *source, field string) {
+	own := map[string]bool{}
+	for _, d := range m.public() {
+		if !own[d.Name] { // overloads share a name
+			c.add(d.Name, claim{"something in the module " + m.name, field, m.name})
+		}
+		own[d.Name] = true
+	}
+	root, _, _ := strings.Cut(m.name, ".")
+	by := claim{"the module " + root, field, root}
+	if !own[root] && c.by[root].what != by.what { // "a.x" and "a.y" share a root
+		c.add(root, by)
+	}
+}
 
 // addModule claims a module name, which must not hide one of the standard
 // library's.
@@ -100,8 +111,12 @@ func (c *claims) initialization(code, field string) {
 		}
 	}
 	for _, imp := range m.Imports {
+		from := imp.Module
+		if imp.Name == "" && strings.HasPrefix(from, imp.As+".") {
+			from = imp.As // "import a.b" binds a
+		}
 		if imp.Depth == 0 && imp.As != "" {
-			clash(imp.As, imp.Module)
+			clash(imp.As, from)
 		}
 	}
 	for _, d := range m.Decls {
