@@ -1,7 +1,6 @@
 package pyenv
 
 import (
-	"bytes"
 	"context"
 	"debug/elf"
 	_ "embed"
@@ -12,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
 //go:embed compile.py
@@ -28,10 +26,14 @@ var surplus = []string{
 	"lib/python3.*/lib-dynload/xx*",
 }
 
+// layout is part of the folders' names: raise it when what is done to a
+// distribution after unpacking changes.
+const layout = "1"
+
 // distribution returns the embedded interpreter, unpacking it the first time.
 func (m *Manager) distribution(ctx context.Context, dir string, tell func(string)) (*found, error) {
 	d := m.Embedded
-	it := item{cache: dir, kind: "python", name: d.Name + "-" + runtime.GOOS + "-" + runtime.GOARCH}
+	it := item{cache: dir, kind: "python", name: d.Name + "-" + runtime.GOOS + "-" + runtime.GOARCH + "-" + layout}
 	var result *found
 	done := func() bool {
 		f, err := readFound(it.record())
@@ -43,6 +45,7 @@ func (m *Manager) distribution(ctx context.Context, dir string, tell func(string
 		if err != nil || is.Size != f.Files[0].Size {
 			return false
 		}
+		f.bundled, f.named = true, f.Interpreter.Exe
 		result = f
 		return true
 	}
@@ -69,8 +72,9 @@ func (m *Manager) distribution(ctx context.Context, dir string, tell func(string
 				PythonVariable, oldestMinor, err)
 		}
 		f.Interpreter.Hash = hash(it.name, f.Interpreter.Exe)
+		f.bundled = true
 		result = f
-		return writeFound(it.record(), f)
+		return writeJSON(it.record(), f)
 	}
 	if err := it.make(ctx, tell, done, build, seal); err != nil {
 		return nil, err
@@ -145,15 +149,12 @@ func versioned(bin string) (string, error) {
 func compile(ctx context.Context, exe, tmp, final string) error {
 	cmd := exec.CommandContext(ctx, exe, "-I", "-B", "-c", compileSource, tmp, final)
 	cmd.Env = pythonEnv()
-	cmd.WaitDelay = time.Second
-	contain(cmd)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := runContained(cmd); err != nil {
+	var last string
+	if err := runLines(ctx, cmd, func(line string) { last = line }); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("compiling %s: %w: %s", final, err, lastLine(stderr.String()))
+		return fmt.Errorf("compiling %s: %w: %s", final, err, last)
 	}
 	return nil
 }

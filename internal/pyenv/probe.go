@@ -46,6 +46,9 @@ type found struct {
 	Interpreter Interpreter
 	Pip         string  // folder of its own pip package; "" = none
 	Files       []stamp // when one of them changes, found is out of date
+
+	named   string // the path it was found under: for an environment its own python, not the real binary
+	bundled bool   // it is the embedded one, which has no packages
 }
 
 // stamp is a file or folder as it was.
@@ -103,7 +106,11 @@ func ask(ctx context.Context, exe string) (*found, error) {
 	if err := p.check(exe); err != nil {
 		return nil, err
 	}
-	return p.found()
+	f, err := p.found()
+	if err == nil {
+		f.named = exe
+	}
+	return f, err
 }
 
 // check refuses what a worker cannot run on.
@@ -149,6 +156,7 @@ func askCached(ctx context.Context, dir, exe string) (*found, error) {
 	}
 	name := filepath.Join(dir, "probed", hash(exe)+".json")
 	if f, err := readFound(name); err == nil && f.fresh() {
+		f.named = exe
 		return f, nil
 	}
 	f, err := ask(ctx, exe)
@@ -156,7 +164,7 @@ func askCached(ctx context.Context, dir, exe string) (*found, error) {
 		return nil, err
 	}
 	if makeDir(filepath.Dir(name)) == nil {
-		_ = writeFound(name, f)
+		_ = writeJSON(name, f)
 	}
 	return f, nil
 }
@@ -187,9 +195,9 @@ func readFound(name string) (*found, error) {
 	return &f, nil
 }
 
-// writeFound replaces name in one step, so that no reader sees half of it.
-func writeFound(name string, f *found) error {
-	data, err := json.MarshalIndent(f, "", "\t")
+// writeJSON replaces name in one step, so that no reader sees half of it.
+func writeJSON(name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "\t")
 	if err != nil {
 		return err
 	}

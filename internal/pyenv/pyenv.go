@@ -54,5 +54,19 @@ func teller(progress func(string)) func(string) {
 // Make returns an interpreter that can import requirements, making its
 // environment the first time.
 func (m *Manager) Make(ctx context.Context, requirements []string, progress func(string)) (*Interpreter, error) {
-	panic("pyenv")
+	reqs, err := parseRequirements(requirements)
+	if err != nil {
+		return nil, err
+	}
+	tell := teller(progress)
+	f, err := m.find(ctx, tell)
+	if err != nil {
+		return nil, err
+	}
+	if len(reqs) > 0 {
+		if f, err = m.environment(ctx, f, reqs, tell); err != nil {
+			return nil, err
+		}
+	}
+	return &f.Interpreter, nil
 }

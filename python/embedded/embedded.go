@@ -18,12 +18,12 @@ import (
 // of an old one.
 const release = "3.14.6-20260610-1"
 
-func init() {
-	python.Register(python.Distribution{
-		Name:    "cpython-" + release,
-		Extract: extractPython,
-		Pip:     extractPip,
-	})
+func init() { python.Register(*Distribution()) }
+
+// Distribution returns what the import registers, for programs that fill in
+// an environment manager themselves. It is nil where there is none.
+func Distribution() *python.Distribution {
+	return &python.Distribution{Name: "cpython-" + release, Extract: extractPython, Pip: extractPip}
 }
 
 func extractPython(dir string) (string, error) {

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package pyenv
-
-import "os/exec"
-
-func runContained(cmd *exec.Cmd) error { return cmd.Run() }
