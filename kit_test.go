@@ -127,3 +127,10 @@ func (c chunks) Generate(context.Context, *strands.Request) iter.Seq2[strands.Ch
 func reply(text string) strands.Chunk {
 	return strands.Chunk{Reply: &strands.Reply{Message: strands.AssistantMessage(strands.Text(text)), StopReason: strands.StopEndTurn}}
 }
+
+// echo is a model that repeats the last message.
+type echo struct{}
+
+func (echo) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
+	return chunks{reply(req.Messages[len(req.Messages)-1].Text())}.Generate(ctx, req)
+}
