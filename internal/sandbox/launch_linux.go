@@ -110,7 +110,7 @@ func (z *Zygote) bootConfig(preload []string) (bootConfig, error) {
 		Required: required.Binds, Programs: z.cfg.Processes, Capabilities: z.self.capabilities,
 		Numbers: map[string]uint32{}, Worker: [][2]string{}, Cgroups: []cgroupHandle{},
 	}
-	p := profile{pretendOwner: z.users.first == 0}
+	p := profile{pretendOwner: true}
 	if z.level == LevelNamespaces {
 		if err := checkOutside(plan); err != nil {
 			return bootConfig{}, err

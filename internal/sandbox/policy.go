@@ -32,8 +32,7 @@ var allowed = strings.Fields(`
 `)
 
 // fileOwner calls change what Landlock does not guard: they are allowed where
-// the host's files are out of view or belong to somebody else, see
-// profile.pretendOwner.
+// the host's files are out of view.
 var fileOwner = strings.Fields(`
 	chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
 `)
@@ -89,7 +88,9 @@ type profile struct {
 	// the limit. Otherwise only the session's own pid.
 	anySignal bool
 	// pretendOwner makes chmod, chown and utime succeed without doing
-	// anything: where the session's user may own files of the host.
+	// anything: where files of the host are in view, and the session's user
+	// may own them or anybody may touch them. Refusing them would break
+	// shutil.copy and zipfile.
 	pretendOwner bool
 	// programs lets it fork and execute.
 	programs bool

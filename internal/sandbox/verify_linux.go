@@ -15,8 +15,8 @@ var sessionNamespaces = []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "
 // expectation is what a session must be seen to be.
 type expectation struct {
 	level    Level
-	zygote   int // its pid
-	uid      int // as this program sees it
+	zygote   int  // its pid
+	uid      int  // as this program sees it
 	bounded  bool // it could drop its bounding set; under no_new_privs that is a second wall only
 	proc     bool
 	readOnly []string // mounts of the host
