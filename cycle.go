@@ -29,7 +29,7 @@ func (r *run) answerTo(msgs []Message) (*Result, error) {
 			}
 			continue
 		}
-		if err := r.s.store(r.ctx); err != nil {
+		if err := r.store(); err != nil {
 			return nil, err
 		}
 		if err := r.checkLimits(); err != nil {
@@ -145,6 +145,14 @@ func (r *run) add(ctx context.Context, m Message) error {
 	}
 	r.show(Event{Message: new(m.Clone())})
 	return err
+}
+
+// store writes what is new in the history. It is not cut short when the run is
+// stopped: whether an Append that was has written anything is not known.
+func (r *run) store() error {
+	ctx, cancel := r.grace()
+	defer cancel()
+	return r.s.store(ctx)
 }
 
 func (r *run) checkLimits() error {

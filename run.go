@@ -252,12 +252,15 @@ func (r *run) fail(err error) error {
 	return err
 }
 
-// grace returns a context for what must be done although the run's has ended.
+// grace returns a context for what must be done although the run's context
+// ends: it ends some time later.
 func (r *run) grace() (context.Context, context.CancelFunc) {
-	if r.ctx.Err() == nil {
-		return r.ctx, func() {}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
+	stop := context.AfterFunc(r.ctx, func() { time.AfterFunc(graceTime, cancel) })
+	return ctx, func() {
+		stop()
+		cancel()
 	}
-	return context.WithTimeout(context.WithoutCancel(r.ctx), graceTime)
 }
 
 // rounds runs the input, and then what AfterInvocation hooks ask for.
