@@ -198,7 +198,7 @@ func (m *Model) chatParts(parts []strands.Part) ([]sdk.ChatCompletionContentPart
 		case p.Cited != nil:
 			out = append(out, sdk.TextContentPart(p.Cited.Text))
 		case p.Video != nil, p.Guard != nil, p.Reasoning != nil, p.ToolCall != nil, p.JSON != nil:
-			return nil, m.cannot(p)
+			return nil, m.wire.Cannot(p)
 		case p.Text != "":
 			out = append(out, sdk.TextContentPart(p.Text))
 		}
@@ -224,8 +224,7 @@ func (m *Model) chatDocument(d *strands.Media) (sdk.ChatCompletionContentPartUni
 		return sdk.TextContentPart(text), nil
 	}
 	if d.MIME != "application/pdf" || d.Data == nil {
-		return sdk.ChatCompletionContentPartUnionParam{}, wire.Refuse(provider, m.cfg.Model,
-			"a document of type %s cannot be sent here; send its text, a PDF's bytes, or use Config.Responses", d.MIME)
+		return sdk.ChatCompletionContentPartUnionParam{}, m.wire.Refuse("a document of type %s cannot be sent here; send its text, a PDF's bytes, or use Config.Responses", d.MIME)
 	}
 	return sdk.FileContentPart(sdk.ChatCompletionContentPartFileFileParam{
 		FileData: sdk.String(wire.DataURL(d)), Filename: sdk.String(cmp.Or(d.Name, "document.pdf")),
@@ -237,16 +236,11 @@ func (m *Model) imageURL(i *strands.Media) (string, error) {
 	case i.Data == nil && strings.HasPrefix(i.URI, "http"):
 		return i.URI, nil
 	case i.Data == nil:
-		return "", wire.Refuse(provider, m.cfg.Model, "an image at %q cannot be reached by the server; send its bytes or an https address", i.URI)
+		return "", m.wire.Refuse("an image at %q cannot be reached by the server; send its bytes or an https address", i.URI)
 	case !wire.IsImage(i.MIME):
-		return "", wire.Refuse(provider, m.cfg.Model, "an image of type %q is not supported; convert it to PNG, JPEG, GIF or WebP", i.MIME)
+		return "", m.wire.Refuse("an image of type %q is not supported; convert it to PNG, JPEG, GIF or WebP", i.MIME)
 	}
 	return wire.DataURL(i), nil
-}
-
-// cannot is the error of a part that the protocol has no room for.
-func (m *Model) cannot(p strands.Part) error {
-	return wire.Refuse(provider, m.cfg.Model, "%s cannot be sent to this provider; leave it out", wire.NameOf(p))
 }
 
 func (m *Model) chatAssistant(msg strands.Message) (*sdk.ChatCompletionAssistantMessageParam, error) {
@@ -268,7 +262,7 @@ func (m *Model) chatAssistant(msg strands.Message) (*sdk.ChatCompletionAssistant
 		case p.Cited != nil:
 			text.WriteString(p.Cited.Text)
 		case p.Image != nil, p.Document != nil, p.Video != nil, p.Guard != nil, p.ToolResult != nil, p.JSON != nil:
-			return nil, m.cannot(p)
+			return nil, m.wire.Cannot(p)
 		default:
 			text.WriteString(p.Text)
 		}

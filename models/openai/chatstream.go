@@ -13,18 +13,18 @@ import (
 	"github.com/strandsgo/strands/models/internal/wire"
 )
 
-func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Request, emit func(*strands.Delta) bool) (*strands.Reply, error) {
+func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Request, w *wire.Writer) (*strands.Reply, error) {
 	params, err := m.chatParams(req)
 	if err != nil {
 		return nil, err
 	}
 	stream := m.chat.NewStreaming(ctx, params)
 	defer stream.Close()
-	r := chatReader{emit: emit, block: -1}
+	r := chatReader{w: w, block: -1}
 	for stream.Next() {
 		chunk := stream.Current()
-		if !r.read(&chunk) {
-			return nil, nil
+		if err := r.read(&chunk); err != nil {
+			return nil, err
 		}
 	}
 	if err := stream.Err(); err != nil {
@@ -39,8 +39,7 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 // chatReader follows a stream. The protocol has no blocks: text, reasoning and
 // tool calls open a new one whenever the kind changes.
 type chatReader struct {
-	emit   func(*strands.Delta) bool
-	blocks wire.Blocks
+	w *wire.Writer
 
 	block   int // the last one that was opened
 	kind    kind
@@ -66,8 +65,7 @@ type chatCall struct {
 	block int
 }
 
-// read takes a chunk; false when the consumer has left.
-func (r *chatReader) read(chunk *sdk.ChatCompletionChunk) bool {
+func (r *chatReader) read(chunk *sdk.ChatCompletionChunk) error {
 	if r.model == "" {
 		r.model = chunk.Model
 	}
@@ -79,37 +77,39 @@ func (r *chatReader) read(chunk *sdk.ChatCompletionChunk) bool {
 		if c.Index != 0 {
 			continue
 		}
-		if !r.readDelta(&c.Delta) {
-			return false
+		if err := r.readDelta(&c.Delta); err != nil {
+			return err
 		}
 		if c.FinishReason != "" {
 			r.finish = c.FinishReason
 		}
 	}
-	return true
+	return nil
 }
 
-func (r *chatReader) readDelta(d *sdk.ChatCompletionChunkChoiceDelta) bool {
+func (r *chatReader) readDelta(d *sdk.ChatCompletionChunkChoiceDelta) error {
 	if s := extraText(d.JSON.ExtraFields); s != "" {
-		if !r.send(&strands.Delta{Block: r.open(reasoning), Reasoning: &strands.Reasoning{Text: s}}) {
-			return false
+		if err := r.w.Send(&strands.Delta{Block: r.open(reasoning), Reasoning: &strands.Reasoning{Text: s}}); err != nil {
+			return err
 		}
-	}
-	if d.Content != "" && !r.send(&strands.Delta{Block: r.open(text), Text: d.Content}) {
-		return false
 	}
 	if d.Refusal != "" {
 		r.refused = true
-		if !r.send(&strands.Delta{Block: r.open(text), Text: d.Refusal}) {
-			return false
+	}
+	for _, s := range [...]string{d.Content, d.Refusal} {
+		if s == "" {
+			continue
+		}
+		if err := r.w.Send(&strands.Delta{Block: r.open(text), Text: s}); err != nil {
+			return err
 		}
 	}
 	for i := range d.ToolCalls {
-		if !r.readCall(&d.ToolCalls[i]) {
-			return false
+		if err := r.readCall(&d.ToolCalls[i]); err != nil {
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
 // extraText finds reasoning, for which servers use one of two fields that
@@ -136,33 +136,30 @@ func (r *chatReader) open(k kind) int {
 
 // readCall takes a fragment of a tool call. Some servers give all calls the
 // index 0, but a new id; some give no id.
-func (r *chatReader) readCall(d *sdk.ChatCompletionChunkChoiceDeltaToolCall) bool {
+func (r *chatReader) readCall(d *sdk.ChatCompletionChunkChoiceDeltaToolCall) error {
 	for i := len(r.calls) - 1; i >= 0; i-- {
 		c := &r.calls[i]
-		if c.index == d.Index && (d.ID == "" || d.ID == c.id) {
-			return d.Function.Arguments == "" || r.send(&strands.Delta{
-				Block: c.block, ToolCall: &strands.ToolCallDelta{Input: d.Function.Arguments},
-			})
+		if c.index != d.Index || d.ID != "" && d.ID != c.id {
+			continue
 		}
+		if d.Function.Arguments == "" {
+			return nil
+		}
+		return r.w.Send(&strands.Delta{Block: c.block, ToolCall: &strands.ToolCallDelta{Input: d.Function.Arguments}})
 	}
 	c := chatCall{index: d.Index, id: d.ID, block: r.open(toolCall)}
 	if c.id == "" {
 		c.id = "call_" + rand.Text()
 	}
 	r.calls = append(r.calls, c)
-	return r.send(&strands.Delta{Block: c.block, ToolCall: &strands.ToolCallDelta{
+	return r.w.Send(&strands.Delta{Block: c.block, ToolCall: &strands.ToolCallDelta{
 		ID: c.id, Name: d.Function.Name, Input: d.Function.Arguments,
 	}})
 }
 
-func (r *chatReader) send(d *strands.Delta) bool {
-	r.blocks.Add(d)
-	return r.emit(d)
-}
-
 func (r *chatReader) reply() *strands.Reply {
 	return &strands.Reply{
-		Message: strands.AssistantMessage(r.blocks.Parts()...), StopReason: r.stopReason(), Usage: r.usage, Model: r.model,
+		Message: strands.AssistantMessage(r.w.Parts()...), StopReason: r.stopReason(), Usage: r.usage, Model: r.model,
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -62,50 +61,36 @@ type Config struct {
 // Model is a strands.Model, a strands.TokenCounter and a strands.Describer.
 type Model struct {
 	cfg       Config
+	wire      wire.Provider
 	openAI    bool // the server is OpenAI's own
 	chat      sdk.ChatCompletionService
 	responses responses.ResponseService
-	invalid   error
 }
 
-const (
-	provider   = "openai"
-	defaultURL = "https://api.openai.com/v1"
-)
+const defaultURL = "https://api.openai.com/v1"
 
 // New makes a Model. It asks nobody; what is wrong with cfg is the error of
 // the first call, and of Check.
 func New(cfg Config) *Model {
 	cfg.Extra, cfg.Headers = maps.Clone(cfg.Extra), maps.Clone(cfg.Headers)
-	m := &Model{cfg: cfg}
-	env := os.Getenv("OPENAI_BASE_URL")
-	base := cmp.Or(cfg.BaseURL, env, defaultURL)
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" {
-		m.invalid = wire.Refuse(provider, cfg.Model, "the base URL %q is not one; it looks like %s", base, defaultURL)
-		return m
-	}
-	m.openAI = u.Hostname() == "api.openai.com"
-	key := cfg.APIKey
-	if key == "" && (m.openAI || base == env) {
-		key = os.Getenv("OPENAI_API_KEY")
-	}
+	m := &Model{cfg: cfg, wire: wire.Provider{Name: "openai", Model: cfg.Model, IdleTimeout: cfg.IdleTimeout, Hints: hints}}
+	server, ok := wire.FindServer(cfg.BaseURL, cfg.APIKey, defaultURL, "OPENAI_BASE_URL", "OPENAI_API_KEY")
+	m.openAI = server.Home
 	switch {
+	case !ok:
+		m.wire.Invalid = m.wire.Refuse("the base URL %q is not one; it looks like %s", server.URL, defaultURL)
 	case cfg.Model == "":
-		m.invalid = wire.Refuse(provider, "", "no model is named; set Config.Model, for example to \"gpt-5\"")
-	case key == "" && m.openAI:
-		m.invalid = &strands.ModelError{
-			Kind: strands.ModelAuth, Provider: provider, Model: cfg.Model,
-			Message: "no API key; set OPENAI_API_KEY or Config.APIKey, or BaseURL to a server that needs none",
-		}
+		m.wire.Invalid = m.wire.Refuse("no model is named; set Config.Model, for example to \"gpt-5\"")
+	case server.Key == "" && m.openAI:
+		m.wire.Invalid = m.wire.NoKey("set OPENAI_API_KEY or Config.APIKey, or BaseURL to a server that needs none")
 	}
 	// The services are made without the SDK's NewClient, which would send what
 	// is in the environment to any server.
 	opts := []option.RequestOption{
-		option.WithBaseURL(base), option.WithHTTPClient(wire.Client(cfg.HTTPClient)), option.WithMaxRetries(0),
+		option.WithBaseURL(server.URL), option.WithHTTPClient(wire.Client(cfg.HTTPClient)), option.WithMaxRetries(0),
 	}
-	if key != "" {
-		opts = append(opts, option.WithAPIKey(key))
+	if server.Key != "" {
+		opts = append(opts, option.WithAPIKey(server.Key))
 	}
 	if m.openAI {
 		opts = append(opts, fromEnvironment()...)
@@ -130,11 +115,11 @@ func fromEnvironment() []option.RequestOption {
 }
 
 // Check says what is wrong with the Config; nil when a call can be tried.
-func (m *Model) Check() error { return m.invalid }
+func (m *Model) Check() error { return m.wire.Invalid }
 
 // Describe implements strands.Describer.
 func (m *Model) Describe() strands.ModelInfo {
-	info := strands.ModelInfo{Provider: provider, ID: m.cfg.Model, ContextWindow: m.cfg.ContextWindow}
+	info := strands.ModelInfo{Provider: m.wire.Name, ID: m.cfg.Model, ContextWindow: m.cfg.ContextWindow}
 	if m.openAI {
 		known := limitsOf(m.cfg.Model)
 		info.MaxOutput = known.output
@@ -145,31 +130,12 @@ func (m *Model) Describe() strands.ModelInfo {
 
 // Generate implements strands.Model.
 func (m *Model) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
-	return func(yield func(strands.Chunk, error) bool) {
-		if m.invalid != nil {
-			yield(strands.Chunk{}, m.invalid)
-			return
-		}
-		ctx, call := wire.Begin(ctx, provider, m.cfg.Model, m.cfg.IdleTimeout)
-		defer call.End()
-		call.Hints = hints
-		run := m.streamChat
+	return m.wire.Generate(ctx, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
 		if m.cfg.Responses {
-			run = m.streamResponses
+			return m.streamResponses(ctx, call, req, w)
 		}
-		stopped := false
-		reply, err := run(ctx, call, req, func(d *strands.Delta) bool {
-			stopped = !yield(strands.Chunk{Delta: d}, nil)
-			return !stopped
-		})
-		switch {
-		case stopped:
-		case err != nil:
-			yield(strands.Chunk{}, err)
-		default:
-			yield(strands.Chunk{Reply: reply}, nil)
-		}
-	}
+		return m.streamChat(ctx, call, req, w)
+	})
 }
 
 var hints = map[strands.ModelErrorKind]string{

@@ -193,7 +193,7 @@ func (m *Model) contents(parts []strands.Part) ([]content, error) {
 		case p.Cited != nil:
 			out = append(out, content{Type: "input_text", Text: p.Cited.Text})
 		case p.Video != nil, p.Guard != nil, p.Reasoning != nil, p.ToolCall != nil, p.JSON != nil:
-			return nil, m.cannot(p)
+			return nil, m.wire.Cannot(p)
 		case p.Text != "":
 			out = append(out, content{Type: "input_text", Text: p.Text})
 		}
@@ -228,8 +228,7 @@ func (m *Model) responseDocument(d *strands.Media) (content, error) {
 	case ok && strings.HasPrefix(d.URI, "http"):
 		return content{Type: "input_file", FileURL: d.URI}, nil
 	}
-	return content{}, wire.Refuse(provider, m.cfg.Model,
-		"a document of type %q at %q cannot be sent; send its text, or the bytes or https address of a PDF or Office file", d.MIME, d.URI)
+	return content{}, m.wire.Refuse("a document of type %q at %q cannot be sent; send its text, or the bytes or https address of a PDF or Office file", d.MIME, d.URI)
 }
 
 func (m *Model) assistantItems(msg strands.Message) ([]item, error) {
@@ -246,7 +245,7 @@ func (m *Model) assistantItems(msg strands.Message) ([]item, error) {
 				items = append(items, item{Type: "reasoning", Summary: []content{}, EncryptedContent: p.Reasoning.Signature})
 			}
 		case p.Image != nil, p.Document != nil, p.Video != nil, p.Guard != nil, p.ToolResult != nil, p.JSON != nil:
-			return nil, m.cannot(p)
+			return nil, m.wire.Cannot(p)
 		case p.Cited != nil:
 			items = append(items, item{Type: "message", Role: "assistant", Content: p.Cited.Text})
 		case p.Text != "":
@@ -258,11 +257,11 @@ func (m *Model) assistantItems(msg strands.Message) ([]item, error) {
 
 // CountTokens implements strands.TokenCounter. Only OpenAI's own server counts.
 func (m *Model) CountTokens(ctx context.Context, req *strands.Request) (int, error) {
-	if m.invalid != nil {
-		return 0, m.invalid
+	if m.wire.Invalid != nil {
+		return 0, m.wire.Invalid
 	}
 	if !m.openAI {
-		return 0, wire.Refuse(provider, m.cfg.Model, "this server cannot count tokens")
+		return 0, m.wire.Refuse("this server cannot count tokens")
 	}
 	p, err := m.responseParams(req)
 	if err != nil {
@@ -270,11 +269,11 @@ func (m *Model) CountTokens(ctx context.Context, req *strands.Request) (int, err
 	}
 	b, err := json.Marshal(p)
 	if err != nil {
-		return 0, wire.Refuse(provider, m.cfg.Model, "the request cannot be written as JSON: %v", err)
+		return 0, m.wire.Refuse("the request cannot be written as JSON: %v", err)
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(b, &all); err != nil {
-		return 0, wire.Refuse(provider, m.cfg.Model, "the request cannot be written as JSON: %v", err)
+		return 0, m.wire.Refuse("the request cannot be written as JSON: %v", err)
 	}
 	counted := map[string]json.RawMessage{}
 	for _, k := range []string{"model", "input", "instructions", "tools", "tool_choice", "reasoning", "text"} {
@@ -283,11 +282,10 @@ func (m *Model) CountTokens(ctx context.Context, req *strands.Request) (int, err
 		}
 	}
 	if b, err = json.Marshal(counted); err != nil {
-		return 0, wire.Refuse(provider, m.cfg.Model, "the request cannot be written as JSON: %v", err)
+		return 0, m.wire.Refuse("the request cannot be written as JSON: %v", err)
 	}
-	ctx, call := wire.Begin(ctx, provider, m.cfg.Model, m.cfg.IdleTimeout)
+	ctx, call := m.wire.Begin(ctx)
 	defer call.End()
-	call.Hints = hints
 	n, err := m.responses.InputTokens.Count(ctx, responses.InputTokenCountParams{}, option.WithRequestBody("application/json", b))
 	if err != nil {
 		return 0, m.fail(call, err)

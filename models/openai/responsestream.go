@@ -11,14 +11,14 @@ import (
 	"github.com/strandsgo/strands/models/internal/wire"
 )
 
-func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *strands.Request, emit func(*strands.Delta) bool) (*strands.Reply, error) {
+func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *strands.Request, w *wire.Writer) (*strands.Reply, error) {
 	params, err := m.responseParams(req)
 	if err != nil {
 		return nil, err
 	}
 	stream := m.responses.NewStreaming(ctx, params)
 	defer stream.Close()
-	r := responseReader{emit: emit, numbers: map[blockKey]int{}}
+	r := responseReader{w: w, numbers: map[blockKey]int{}}
 	for stream.Next() {
 		e := stream.Current()
 		switch e.Type {
@@ -31,10 +31,8 @@ func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *stran
 			f := fault{Message: e.Message, Code: code(e.Code)}
 			return nil, call.Fail(errors.New("the stream failed"), f.fault(0))
 		}
-		if goOn, err := r.read(&e); err != nil {
-			return nil, call.Broken("%w", err)
-		} else if !goOn {
-			return nil, nil
+		if err := r.read(call, &e); err != nil {
+			return nil, err
 		}
 	}
 	if err := stream.Err(); err != nil {
@@ -46,8 +44,7 @@ func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *stran
 // responseReader follows a stream. Its blocks are the pieces of the items of
 // the output, numbered as they come.
 type responseReader struct {
-	emit    func(*strands.Delta) bool
-	blocks  wire.Blocks
+	w       *wire.Writer
 	numbers map[blockKey]int
 
 	called, refused bool
@@ -65,58 +62,58 @@ func (r *responseReader) block(item, content int64) int {
 	return n
 }
 
-// read takes an event; false when the consumer has left.
-func (r *responseReader) read(e *responses.ResponseStreamEventUnion) (bool, error) {
+func (r *responseReader) read(call *wire.Call, e *responses.ResponseStreamEventUnion) error {
 	item, piece := e.OutputIndex, e.ContentIndex
 	switch e.Type {
 	case "response.output_text.delta":
-		return r.send(&strands.Delta{Block: r.block(item, piece), Text: e.Delta}), nil
+		return r.w.Send(&strands.Delta{Block: r.block(item, piece), Text: e.Delta})
 	case "response.refusal.delta":
 		r.refused = true
-		return r.send(&strands.Delta{Block: r.block(item, piece), Text: e.Delta}), nil
+		return r.w.Send(&strands.Delta{Block: r.block(item, piece), Text: e.Delta})
 	case "response.output_text.annotation.added":
-		c, ok := citation(&e.Annotation)
-		return !ok || r.send(&strands.Delta{Block: r.block(item, piece), Citation: &c}), nil
+		if c, ok := citation(&e.Annotation); ok {
+			return r.w.Send(&strands.Delta{Block: r.block(item, piece), Citation: &c})
+		}
 	case "response.reasoning_text.delta", "response.reasoning_summary_text.delta":
-		return r.think(item, strands.Reasoning{Text: e.Delta}), nil
+		return r.think(item, strands.Reasoning{Text: e.Delta})
 	case "response.reasoning_summary_part.added":
-		return e.SummaryIndex == 0 || r.think(item, strands.Reasoning{Text: "\n\n"}), nil
+		if e.SummaryIndex > 0 {
+			return r.think(item, strands.Reasoning{Text: "\n\n"})
+		}
 	case "response.function_call_arguments.delta":
-		return r.send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{Input: e.Delta}}), nil
+		return r.w.Send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{Input: e.Delta}})
 	case "response.output_item.added":
 		if e.Item.Type == "function_call" {
 			r.called = true
-			return r.send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{ID: e.Item.CallID, Name: e.Item.Name}}), nil
+			return r.w.Send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{ID: e.Item.CallID, Name: e.Item.Name}})
 		}
 	case "response.output_item.done":
-		return r.itemDone(item, &e.Item)
+		return r.itemDone(call, item, &e.Item)
 	}
-	return true, nil
+	return nil
 }
 
-func (r *responseReader) itemDone(index int64, item *responses.ResponseOutputItemUnion) (bool, error) {
+func (r *responseReader) itemDone(call *wire.Call, index int64, item *responses.ResponseOutputItemUnion) error {
 	switch item.Type {
 	case "reasoning":
-		return item.EncryptedContent == "" || r.think(index, strands.Reasoning{Signature: item.EncryptedContent}), nil
+		if item.EncryptedContent != "" {
+			return r.think(index, strands.Reasoning{Signature: item.EncryptedContent})
+		}
 	case "image_generation_call":
 		data, err := base64.StdEncoding.DecodeString(item.Result)
 		if err != nil {
-			return false, errors.New("a generated image is not base64")
+			return call.Broken("a generated image: %w", err)
 		}
-		r.blocks.Put(r.block(index, 0), strands.Part{Image: &strands.Media{MIME: "image/png", Data: data}})
+		r.w.Put(r.block(index, 0), strands.Part{Image: &strands.Media{MIME: "image/png", Data: data}})
 	}
-	return true, nil
+	return nil
 }
 
-func (r *responseReader) think(item int64, t strands.Reasoning) bool {
-	return r.send(&strands.Delta{Block: r.block(item, 0), Reasoning: &t})
+func (r *responseReader) think(item int64, t strands.Reasoning) error {
+	return r.w.Send(&strands.Delta{Block: r.block(item, 0), Reasoning: &t})
 }
 
-func (r *responseReader) send(d *strands.Delta) bool {
-	r.blocks.Add(d)
-	return r.emit(d)
-}
-
+// citation reads an annotation; false when it is none.
 func citation(a *responses.ResponseOutputTextAnnotationAddedEventAnnotationUnion) (strands.Citation, bool) {
 	switch a.Type {
 	case "url_citation":
@@ -141,7 +138,7 @@ func (r *responseReader) reply(resp *responses.Response) *strands.Reply {
 	}
 	in, out := resp.Usage.InputTokensDetails, resp.Usage.OutputTokensDetails
 	return &strands.Reply{
-		Message: strands.AssistantMessage(r.blocks.Parts()...), StopReason: stop, Model: resp.Model,
+		Message: strands.AssistantMessage(r.w.Parts()...), StopReason: stop, Model: resp.Model,
 		Usage: strands.Usage{
 			Input:     int(max(resp.Usage.InputTokens-in.CachedTokens-in.CacheWriteTokens, 0)),
 			Output:    int(resp.Usage.OutputTokens),

@@ -66,11 +66,6 @@ func (b *Blocks) Add(d *strands.Delta) {
 // Put takes a part that came whole.
 func (b *Blocks) Put(index int, p strands.Part) { b.at(index).part = p }
 
-// HasToolCall says whether the model called a tool.
-func (b *Blocks) HasToolCall() bool {
-	return slices.ContainsFunc(b.blocks, func(e *block) bool { return e.part.ToolCall != nil })
-}
-
 // Parts returns the parts; empty ones are left out. The input of a tool call
 // that is not a JSON object, broken by the model or cut off with it, is handed
 // on as a JSON string of its text: the loop answers it with an error result.

@@ -4,14 +4,13 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
-
-	strands "github.com/strandsgo/strands"
 )
 
 // IdleTimeout is how long a server may be silent when a Config says nothing.
@@ -27,9 +26,7 @@ var errIdle = errors.New("idle timeout")
 // A Call is one request to a model's server and what became of it. It belongs
 // to the goroutine that makes the request.
 type Call struct {
-	Provider, Model string
-	Hints           map[strands.ModelErrorKind]string // what the user can do about a kind of error
-
+	provider    *Provider
 	caller, ctx context.Context
 	cancel      context.CancelCauseFunc
 	idle        time.Duration
@@ -44,16 +41,13 @@ type Call struct {
 type callKey struct{}
 
 // Begin starts a call. Requests made with the returned context through Client
-// are watched: when the server is silent for idle (0 = IdleTimeout, negative =
-// never mind) the context ends. End must be called.
-func Begin(ctx context.Context, provider, model string, idle time.Duration) (context.Context, *Call) {
-	if idle == 0 {
-		idle = IdleTimeout
-	}
-	c := &Call{Provider: provider, Model: model, caller: ctx, idle: idle}
+// are watched: the context ends when the server is silent for too long. End
+// must be called.
+func (p *Provider) Begin(ctx context.Context) (context.Context, *Call) {
+	c := &Call{provider: p, caller: ctx, idle: cmp.Or(p.IdleTimeout, IdleTimeout)}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
-	if idle > 0 {
-		c.timer = time.AfterFunc(idle, func() { c.cancel(errIdle) })
+	if c.idle > 0 {
+		c.timer = time.AfterFunc(c.idle, func() { c.cancel(errIdle) })
 		c.timer.Stop()
 	}
 	return context.WithValue(c.ctx, callKey{}, c), c

@@ -31,15 +31,15 @@ type Fault struct {
 func (c *Call) Fail(err error, f Fault) error {
 	if ended := c.caller.Err(); ended != nil {
 		if cause := context.Cause(c.caller); !errors.Is(cause, ended) {
-			return fmt.Errorf("%s: %w: %w", c.Provider, ended, cause)
+			return fmt.Errorf("%s: %w: %w", c.provider.Name, ended, cause)
 		}
-		return fmt.Errorf("%s: %w", c.Provider, ended)
+		return fmt.Errorf("%s: %w", c.provider.Name, ended)
 	}
 	if me, ok := errors.AsType[*strands.ModelError](err); ok {
 		return me
 	}
 	me := &strands.ModelError{
-		Kind: f.Kind, Provider: c.Provider, Model: c.Model, Status: c.status,
+		Kind: f.Kind, Provider: c.provider.Name, Model: c.provider.Model, Status: c.status,
 		Code: f.Code, Message: f.Message, RequestID: f.RequestID, RetryAfter: f.RetryAfter, Err: err,
 	}
 	if me.RetryAfter == 0 {
@@ -51,7 +51,7 @@ func (c *Call) Fail(err error, f Fault) error {
 	if me.Message == "" {
 		me.Message = c.describe(err)
 	}
-	if hint := c.Hints[me.Kind]; hint != "" {
+	if hint := c.provider.Hints[me.Kind]; hint != "" {
 		me.Message = strings.TrimSuffix(me.Message, ".") + "; " + hint
 	}
 	if me.RequestID == "" {
@@ -70,14 +70,6 @@ func (c *Call) Cut() error {
 	return c.Fail(io.ErrUnexpectedEOF, Fault{
 		Kind: strands.ModelTransient, Message: "the stream ended before the reply was complete",
 	})
-}
-
-// Refuse makes the error of a request that is not sent because it cannot
-// succeed.
-func Refuse(provider, model, format string, args ...any) error {
-	return &strands.ModelError{
-		Kind: strands.ModelBadRequest, Provider: provider, Model: model, Message: fmt.Sprintf(format, args...),
-	}
 }
 
 // describe says what happened where the SDK's words say too little.

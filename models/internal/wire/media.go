@@ -57,8 +57,8 @@ func IsText(d *strands.Media) bool {
 	return d.Data != nil && utf8.Valid(d.Data)
 }
 
-// NameOf names the kind of a part, for errors.
-func NameOf(p strands.Part) string {
+// nameOf names the kind of a part, for errors.
+func nameOf(p strands.Part) string {
 	switch {
 	case p.Reasoning != nil:
 		return "reasoning"

@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	strands "github.com/strandsgo/strands"
+)
+
+// A Provider is what the calls of one model have in common. It is not changed
+// once there are calls.
+type Provider struct {
+	Name, Model string
+	IdleTimeout time.Duration                     // how long the server may be silent; 0 = IdleTimeout, negative = for ever
+	Hints       map[strands.ModelErrorKind]string // what the user can do about a kind of error
+	Invalid     error                             // why no call can be made
+}
+
+// Refuse makes the error of a request that is not sent because it cannot
+// succeed.
+func (p *Provider) Refuse(format string, args ...any) error {
+	return &strands.ModelError{
+		Kind: strands.ModelBadRequest, Provider: p.Name, Model: p.Model, Message: fmt.Sprintf(format, args...),
+	}
+}
+
+// Cannot is the error of a part that the protocol has no room for.
+func (p *Provider) Cannot(part strands.Part) error {
+	return p.Refuse("%s cannot be sent to this provider; leave it out", nameOf(part))
+}
+
+// NoKey is the error of a Config without credentials.
+func (p *Provider) NoKey(remedy string) error {
+	return &strands.ModelError{Kind: strands.ModelAuth, Provider: p.Name, Model: p.Model, Message: "no credentials; " + remedy}
+}
+
+// A Runner makes one call: it writes deltas and returns the reply, or an error
+// that came from Call or Provider, or that of Writer.Send.
+type Runner func(ctx context.Context, call *Call, w *Writer) (*strands.Reply, error)
+
+// Generate makes the sequence of a strands.Model of a Runner.
+func (p *Provider) Generate(ctx context.Context, run Runner) iter.Seq2[strands.Chunk, error] {
+	return func(yield func(strands.Chunk, error) bool) {
+		if p.Invalid != nil {
+			yield(strands.Chunk{}, p.Invalid)
+			return
+		}
+		ctx, call := p.Begin(ctx)
+		defer call.End()
+		reply, err := run(ctx, call, &Writer{yield: yield})
+		switch {
+		case errors.Is(err, errStopped):
+		case err != nil:
+			yield(strands.Chunk{}, err)
+		default:
+			yield(strands.Chunk{Reply: reply}, nil)
+		}
+	}
+}
+
+// Writer hands deltas to the consumer and collects what they say.
+type Writer struct {
+	Blocks
+	yield func(strands.Chunk, error) bool
+}
+
+// errStopped ends a Runner whose consumer has left.
+var errStopped = errors.New("the consumer has left")
+
+// Send hands on a delta. After an error the Runner must return it.
+func (w *Writer) Send(d *strands.Delta) error {
+	w.Add(d)
+	if !w.yield(strands.Chunk{Delta: d}, nil) {
+		return errStopped
+	}
+	return nil
+}
