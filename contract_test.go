@@ -74,6 +74,9 @@ func TestEventsComeOnTheCallersGoroutine(t *testing.T) {
 	}
 	tool := strands.NewTool("shout", "", func(ctx context.Context, _ none) (string, error) {
 		elsewhere("a tool")
+		if err := strands.Emit(ctx, strands.Event{Result: &strands.Result{}}); err == nil {
+			t.Error("a tool could end the run")
+		}
 		return "ok", strands.Emit(ctx, strands.Event{Output: &strands.ToolOutput{Progress: "half"}})
 	})
 	m := &script{turns: []turn{calls(call("1", "shout", `{}`), call("2", "shout", `{}`)), says("done")}}

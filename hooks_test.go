@@ -156,6 +156,7 @@ func TestToolHooksChangeCalls(t *testing.T) {
 				e.Call.ID = "nonsense"
 			case "cancel":
 				e.Cancel = "not allowed"
+				e.Call = &strands.ToolCall{ID: "lost", Name: e.Call.Name, Input: e.Call.Input}
 			case "tool":
 				e.Tool, e.Call.Input = other, []byte(`{}`)
 			case "unknown":
@@ -168,6 +169,8 @@ func TestToolHooksChangeCalls(t *testing.T) {
 		},
 		AfterToolCall: func(_ context.Context, e *strands.AfterToolCall) error {
 			switch e.Call.ID {
+			case "nonsense", "lost":
+				t.Errorf("a hook changed an id to %s", e.Call.ID)
 			case "result":
 				e.Result = &strands.ToolResult{Parts: []strands.Part{strands.Text("rewritten")}}
 			case "cancel":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -147,6 +148,18 @@ func interruptAndResume(t *testing.T, sequential, elsewhere bool) {
 	}
 	valid(t, s)
 	// What is stored is the same.
+	log, err := store.Load(t.Context(), s.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range slices.Backward(log) {
+		if e.State != nil {
+			if e.State.Pending != nil {
+				t.Error("the questions are still in the store")
+			}
+			break
+		}
+	}
 	s2, err := agent().Restore(t.Context(), s.ID())
 	if err != nil || show(s2.Messages()) != show(s.Messages()) || s2.Pending() != nil {
 		t.Errorf("restored: %v", err)

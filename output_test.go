@@ -3,6 +3,7 @@ package strands_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/strandsgo/strands"
@@ -90,6 +91,23 @@ func TestOutputOfAnAgent(t *testing.T) {
 	in.Tools = []strands.Tool{(&strandsTool{name: "forecast"}).tool(t)}
 	if _, err := strands.Collect(s.Run(t.Context(), in)); err == nil {
 		t.Error("a tool of that name was there already")
+	}
+}
+
+func TestOutputGivenBesideAnInterrupt(t *testing.T) {
+	var n atomic.Int32
+	m := &script{turns: []turn{calls(call("o", "forecast", `{"city":"Oslo","high":21}`), call("g", "guarded", `{}`))}}
+	s := newAgent(t, strands.Config{Model: m, Output: strands.OutputOf[forecast](), Tools: []strands.Tool{counted("guarded", &n)}, Hooks: []strands.Hooks{approval("guarded")}}).NewSession()
+	res, err := s.Ask(t.Context(), "go")
+	if err != nil || res.StopReason != strands.StopInterrupt {
+		t.Fatal(res, err)
+	}
+	if res, err = strands.Collect(s.Run(t.Context(), respond(res.Interrupts[0].ID, "yes"))); err != nil {
+		t.Fatal(err)
+	}
+	sameJSON(t, string(res.Output), `{"city":"Oslo","high":21}`)
+	if n.Load() != 1 {
+		t.Errorf("the guarded tool ran %d times", n.Load())
 	}
 }
 

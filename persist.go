@@ -53,9 +53,9 @@ func (s *Session) append(m Message) {
 	}
 }
 
-// store writes what is not stored yet. A message with tool calls waits for
-// their results, or for the questions that interrupt them: the log never ends
-// with calls that nothing answers.
+// store writes what is not stored yet. It is called only when the calls of the
+// last message have their results, or questions that they wait for: then the
+// log never ends with calls that nothing answers.
 func (s *Session) store(ctx context.Context) error {
 	to := s.agent.cfg.Store
 	if to == nil {
@@ -94,16 +94,12 @@ func (s *Session) store(ctx context.Context) error {
 // entries returns what to write, and how many of s.log.unsaved are in it.
 func (s *Session) entries() ([]Entry, int) {
 	l := &s.log
-	taken := len(l.unsaved)
-	if taken > 0 && s.pending == nil && len(openCalls(s.records)) > 0 && l.unsaved[taken-1].n == s.records[len(s.records)-1].n {
-		taken--
-	}
-	now := time.Now().UTC()
-	var entries []Entry
 	if !l.touched {
 		return nil, 0
 	}
-	for _, u := range l.unsaved[:taken] {
+	now := time.Now().UTC()
+	var entries []Entry
+	for _, u := range l.unsaved {
 		e := Entry{Time: now, Redaction: u.redaction}
 		if u.redaction == nil {
 			e.Message = new(u.msg)
@@ -115,7 +111,7 @@ func (s *Session) entries() ([]Entry, int) {
 			Values: copyValues(s.values), Dropped: l.dropped, Summary: l.summary, Pending: clonePtr(s.pending),
 		}})
 	}
-	return entries, taken
+	return entries, len(l.unsaved)
 }
 
 // redact replaces the user's last message by text. Results of tools stay

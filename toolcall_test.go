@@ -82,6 +82,9 @@ func TestWhatAModelReadsOfFailures(t *testing.T) {
 		t.Fatalf("%d results", len(got))
 	}
 	for i, r := range got {
+		if r.Value != nil {
+			t.Errorf("the history keeps the value %v", r.Value)
+		}
 		if !strings.HasPrefix(r.Text(), want[i]) || r.IsError == (strings.HasPrefix(want[i], "sunny") || i == 8) {
 			t.Errorf("result %d: error %v, %q, want %q", i+1, r.IsError, r.Text(), want[i])
 		}
