@@ -1,0 +1,302 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/frame"
+)
+
+// Statuses of a reply to a host call.
+const (
+	replyValue = iota
+	replyException
+	replyItem
+	replyEnd
+)
+
+const (
+	waitingCalls = 4096     // that the in-flight limit holds back
+	waitingBytes = 64 << 20 // of their arguments
+	maxNesting   = 64
+)
+
+// calls are the host calls of one run. The reader adds them; they are answered
+// by goroutines of their own, of which at most limit work at once.
+type calls struct {
+	ctx    context.Context // of the run; ended by an interrupt
+	wire   *wire
+	run    frame.RunID
+	table  []function
+	clock  *clock
+	fatal  func(error) // told of an error that ends the whole run
+	limit  int         // at once; negative = any number
+	budget int         // in all; negative = any number
+
+	mu       sync.Mutex
+	wg       sync.WaitGroup
+	open     map[uint32]context.CancelFunc // by call id; nil = not a stream
+	waiting  []*hostCall
+	bytes    int // of the arguments of waiting
+	working  int
+	made     int
+	answered int
+	byName   map[string]int
+	names    []string // in the order of the calls made, the first of them
+}
+
+// hostCall is one call as Python made it.
+type hostCall struct {
+	id     uint32
+	fn     *function
+	args   []byte
+	refuse string // answer this exception instead
+}
+
+// add takes the body of a call frame. The error is a violation.
+func (c *calls) add(body []byte) error {
+	if len(body) < 8 {
+		return frame.Violationf("host call of %d bytes", len(body))
+	}
+	call := &hostCall{id: binary.LittleEndian.Uint32(body)}
+	fn := binary.LittleEndian.Uint32(body[4:])
+	if uint64(fn) >= uint64(len(c.table)) {
+		return frame.Violationf("call of function %d, which does not exist", fn)
+	}
+	call.fn = &c.table[fn]
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, taken := c.open[call.id]; taken {
+		return frame.Violationf("host call %d is open already", call.id)
+	}
+	if len(c.waiting) >= waitingCalls {
+		return frame.Violationf("a flood of host calls")
+	}
+	switch args := body[8:]; {
+	case c.ctx.Err() != nil:
+		call.refuse = "the snippet was interrupted; no more host calls"
+	case c.budget >= 0 && c.made >= c.budget:
+		call.refuse = c.overBudget()
+	case c.bytes+len(args) > waitingBytes:
+		call.refuse = "too much data in waiting host calls"
+	case !nestingOK(args) || !json.Valid(args):
+		return frame.Violationf("arguments of a host call are no JSON")
+	default:
+		call.args = bytes.Clone(args)
+		c.made++
+		c.byName[call.fn.name]++
+	}
+	c.open[call.id] = nil
+	if c.limit >= 0 && c.working >= c.limit {
+		c.waiting = append(c.waiting, call)
+		c.bytes += len(call.args)
+		return nil
+	}
+	c.working++
+	c.clock.hold()
+	c.wg.Go(func() { c.work(call) })
+	return nil
+}
+
+// overBudget says which calls used the budget up. The lock is held.
+func (c *calls) overBudget() string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
+		list = append(list, fmt.Sprintf("%s %d", name, c.byName[name]))
+		if len(list) == 20 {
+			list = append(list, "…")
+			break
+		}
+	}
+	return fmt.Sprintf("a snippet may make %d host calls and this one has made them (%s)", c.budget, strings.Join(list, ", "))
+}
+
+// work answers call and then those that wait, as long as there are any.
+func (c *calls) work(call *hostCall) {
+	for call != nil {
+		if call.refuse != "" {
+			c.clock.release()
+			c.throw(call, "RuntimeError", call.refuse)
+		} else {
+			c.answer(call)
+		}
+		c.mu.Lock()
+		delete(c.open, call.id)
+		if call.refuse == "" {
+			c.answered++
+		}
+		call = nil
+		if len(c.waiting) > 0 {
+			call, c.waiting = c.waiting[0], c.waiting[1:]
+			c.bytes -= len(call.args)
+			c.clock.hold()
+		} else {
+			c.working--
+		}
+		c.mu.Unlock()
+	}
+}
+
+// answer runs the function and sends its result. The clock is held until the
+// function has done its part.
+func (c *calls) answer(call *hostCall) {
+	if c.ctx.Err() != nil {
+		c.clock.release()
+		c.throw(call, "RuntimeError", "the snippet was interrupted")
+		return
+	}
+	tc := &strands.ToolCall{Name: call.fn.tool.Spec().Name, Input: call.fn.input(call.args)}
+	tool := call.fn.tool
+	if call.fn.stream {
+		ctx, cancel := context.WithCancel(c.ctx)
+		defer cancel()
+		c.mu.Lock()
+		c.open[call.id] = cancel
+		c.mu.Unlock()
+		tool = &streaming{StreamTool: tool.(strands.StreamTool), ctx: ctx, send: func(r *strands.ToolResult) error {
+			return c.item(call, r)
+		}}
+	}
+	res, err := strands.Invoke(c.ctx, tool, tc)
+	c.clock.release()
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.fatal(err)
+		}
+		c.throw(call, "RuntimeError", err.Error())
+		return
+	}
+	c.result(call, res)
+}
+
+func (c *calls) result(call *hostCall, res *strands.ToolResult) {
+	if res.IsError {
+		c.throw(call, "RuntimeError", res.Text())
+		return
+	}
+	if call.fn.stream {
+		c.reply(call, replyEnd, nil)
+		return
+	}
+	value, err := encodeResult(res)
+	if err != nil {
+		c.throw(call, "TypeError", fmt.Sprintf("%s returned what cannot be given to Python: %v", call.fn.name, err))
+		return
+	}
+	c.reply(call, replyValue, value)
+}
+
+// item sends one item of a stream. While the worker does not take it the
+// snippet's clock runs: it is the snippet that is slow.
+func (c *calls) item(call *hostCall, res *strands.ToolResult) error {
+	value, err := encodeResult(res)
+	if err != nil {
+		return fmt.Errorf("an item of %s cannot be given to Python: %w", call.fn.name, err)
+	}
+	c.clock.release()
+	defer c.clock.hold()
+	return c.reply(call, replyItem, value)
+}
+
+// unwanted ends a stream whose reader has gone. A stream that has ended
+// meanwhile is no violation.
+func (c *calls) unwanted(body []byte) error {
+	if len(body) != 4 {
+		return frame.Violationf("end of a stream with %d bytes", len(body))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cancel := c.open[binary.LittleEndian.Uint32(body)]; cancel != nil {
+		cancel()
+	}
+	return nil
+}
+
+func (c *calls) throw(call *hostCall, kind, message string) {
+	body, err := json.Marshal(struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	}{kind, message})
+	if err == nil {
+		c.reply(call, replyException, body)
+	}
+}
+
+// reply sends one reply. An error means that the worker is gone, which the
+// reader will notice.
+func (c *calls) reply(call *hostCall, status byte, body []byte) error {
+	head := make([]byte, 0, 13)
+	head = append(head, c.run[:]...)
+	head = binary.LittleEndian.AppendUint32(head, call.id)
+	head = append(head, status)
+	return c.wire.w.Write(frame.Reply, 0, head, body)
+}
+
+// join waits for the calls under way, whose ctx the caller has ended, and
+// returns how many were answered.
+func (c *calls) join() int {
+	c.wg.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answered
+}
+
+// streaming lets a StreamTool pass through Invoke like any tool.
+type streaming struct {
+	strands.StreamTool
+	ctx  context.Context // ends when Python wants no more
+	send func(*strands.ToolResult) error
+}
+
+func (s *streaming) Call(ctx context.Context, call *strands.ToolCall) (*strands.ToolResult, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	last := &strands.ToolResult{CallID: call.ID}
+	for res, err := range s.Stream(ctx, call) {
+		if s.ctx.Err() != nil {
+			return last, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if res.IsError {
+			return res, nil
+		}
+		if err := s.send(res); err != nil {
+			return nil, err
+		}
+		last = res
+	}
+	return last, nil
+}
+
+// nestingOK says whether JSON text is nested no deeper than is allowed.
+func nestingOK(b []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > maxNesting {
+				return false
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return true
+}

@@ -1,0 +1,207 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/strandsgo/strands/internal/sandbox"
+)
+
+// bootstrap is all that the command line of a plain worker holds. The rest
+// comes over the socket: the modules of the worker, which it registers and
+// executes, and the entry to call.
+const bootstrap = `
+import sys
+def main():
+    import json, os, types
+    rfd, wfd = [int(a) for a in sys.argv[1:3]]
+    if rfd == 0:
+        rfd, wfd = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        os.close(null)
+    def read(n):
+        b = b""
+        while len(b) < n:
+            part = os.read(rfd, n - len(b))
+            if not part:
+                os._exit(0)
+            b += part
+        return b
+    boot = json.loads(read(int.from_bytes(read(4), "little")))
+    sys.path[:] = boot["path"]
+    sys.argv[:] = [""]
+    try:
+        import resource
+    except ImportError:
+        pass
+    else:
+        for name, value in boot["limits"].items():
+            kind = getattr(resource, "RLIMIT_" + name, None)
+            if kind is None:
+                continue
+            soft, hard = resource.getrlimit(kind)
+            if hard != resource.RLIM_INFINITY:
+                value = min(value, hard)
+            try:
+                resource.setrlimit(kind, (value, hard))
+            except (OSError, ValueError):
+                pass
+    for m in boot["modules"]:
+        mod = types.ModuleType(m["name"])
+        mod.__file__ = "<" + m["name"] + ">"
+        if any(o["name"].startswith(m["name"] + ".") for o in boot["modules"]):
+            mod.__path__ = []
+        sys.modules[m["name"]] = mod
+        parent, _, leaf = m["name"].rpartition(".")
+        if parent in sys.modules:
+            setattr(sys.modules[parent], leaf, mod)
+        exec(compile(m["source"], mod.__file__, "exec", dont_inherit=True), mod.__dict__)
+    module, _, name = boot["entry"].partition(":")
+    entry = getattr(sys.modules[module], name)
+    return entry(rfd) if rfd == wfd else entry(rfd, wfd)
+main()
+`
+
+// plainProcess is an interpreter without confinement: what the Exec backend
+// runs, on every system.
+type plainProcess struct {
+	cmd    *exec.Cmd
+	conn   net.Conn
+	output *os.File
+	dir    string
+
+	done      chan struct{} // closed when the process has been waited for
+	exit      sandbox.Exit
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// startPlain starts worker in the interpreter py. The process outlives ctx,
+// which bounds the start only.
+func startPlain(ctx context.Context, py sandbox.Python, worker sandbox.Worker, limits Limits) (_ sandbox.Process, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	boot, err := bootMessage(py, worker, limits)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "strands-session-")
+	if err != nil {
+		return nil, fmt.Errorf("making a session's folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
+	for _, sub := range []string{"work", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("making a session's folder: %w", err)
+		}
+	}
+	p := &plainProcess{dir: dir, done: make(chan struct{})}
+	p.cmd = exec.Command(py.Exe, "-I", "-S", "-B", "-X", "utf8", "-c", bootstrap)
+	p.cmd.Dir = filepath.Join(dir, "work")
+	p.cmd.Env = plainEnv(dir)
+	if err := p.launch(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", py.Exe, err)
+	}
+	go p.wait()
+	if err := p.conn.SetWriteDeadline(time.Now().Add(writePatience)); err == nil {
+		_, err = p.conn.Write(boot)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", py.Exe, err), p.Close())
+	}
+	return p, nil
+}
+
+func bootMessage(py sandbox.Python, worker sandbox.Worker, l Limits) ([]byte, error) {
+	type module struct {
+		Name   string `json:"name"`
+		Source string `json:"source"`
+	}
+	boot := struct {
+		Path    []string         `json:"path"`
+		Modules []module         `json:"modules"`
+		Entry   string           `json:"entry"`
+		Limits  map[string]int64 `json:"limits"`
+	}{Path: py.Path, Entry: worker.Entry, Limits: map[string]int64{}}
+	for _, m := range worker.Modules {
+		boot.Modules = append(boot.Modules, module(m))
+	}
+	for name, n := range map[string]int64{
+		"AS": l.Memory, "CPU": int64((l.CPU + time.Second - 1) / time.Second), "NOFILE": int64(l.OpenFiles),
+	} {
+		if n > 0 {
+			boot.Limits[name] = n
+		}
+	}
+	body, err := json.Marshal(boot)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(body))))
+	b.Write(body)
+	return b.Bytes(), nil
+}
+
+// plainEnv is the whole environment of a worker: the program's own may hold
+// secrets.
+func plainEnv(dir string) []string {
+	tmp := filepath.Join(dir, "tmp")
+	env := []string{
+		"HOME=" + tmp, "TMPDIR=" + tmp, "TEMP=" + tmp, "TMP=" + tmp, "MPLCONFIGDIR=" + tmp,
+		"USER=session", "LOGNAME=session", "LANG=C.UTF-8", "TZ=" + os.Getenv("TZ"),
+	}
+	for _, name := range []string{"PATH", "SYSTEMROOT", "WINDIR"} { // what an interpreter itself cannot do without
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+func (p *plainProcess) wait() {
+	defer close(p.done)
+	_ = p.cmd.Wait() // what it says is in ProcessState
+	p.exit = exitOf(p.cmd.ProcessState)
+}
+
+func (p *plainProcess) Conn() net.Conn         { return p.conn }
+func (p *plainProcess) Output() *os.File       { return p.output }
+func (p *plainProcess) Pid() int               { return p.cmd.Process.Pid }
+func (p *plainProcess) Dir() string            { return p.dir }
+func (p *plainProcess) Report() sandbox.Report { return sandbox.Unconfined() }
+
+func (p *plainProcess) Wait(ctx context.Context) (sandbox.Exit, error) {
+	select {
+	case <-p.done:
+		return p.exit, nil
+	case <-ctx.Done():
+		return sandbox.Exit{}, ctx.Err()
+	}
+}
+
+func (p *plainProcess) Close() error {
+	p.closeOnce.Do(func() {
+		p.kill()
+		<-p.done
+		p.closeErr = errors.Join(p.conn.Close(), p.output.Close(), os.RemoveAll(p.dir))
+	})
+	return p.closeErr
+}

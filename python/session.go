@@ -1,0 +1,276 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/frame"
+	"github.com/strandsgo/strands/internal/sandbox"
+)
+
+// ErrBusy: the session is running a snippet. One session runs one at a time.
+var ErrBusy = errors.New("python: the session is running a snippet")
+
+const (
+	protocolVersion = 1
+	defaultTimeout  = 180 * time.Second
+	maxSource       = 16 << 20
+)
+
+// session is the host's side of a REPL. Its worker processes come and go; it
+// owns the one that is there, and what is known about the state in it.
+type session struct {
+	launch  func(ctx context.Context, progress func(string)) (sandbox.Process, error)
+	opts    Options // with defaults
+	guard   bool
+	table   []function
+	config  configuration
+	forget  func(*session) // the backend's list of sessions
+	timings timings
+
+	mu     sync.Mutex
+	busy   bool
+	closed bool
+	wire   *wire  // nil = the next request starts one
+	run    *run   // the snippet under way
+	lost   string // a loss of state that no result has told of
+}
+
+// timings are the steps of an interrupt.
+type timings struct {
+	again time.Duration // from the first signal to the second
+	kill  time.Duration // from the second to the end
+	watch time.Duration // how long the processor time is watched afterwards
+}
+
+var defaultTimings = timings{again: 500 * time.Millisecond, kill: time.Second, watch: 200 * time.Millisecond}
+
+// Exec implements Session.
+func (s *session) Exec(ctx context.Context, code string) iter.Seq2[Output, error] {
+	return func(yield func(Output, error) bool) {
+		if err := s.acquire(ctx); err != nil {
+			yield(Output{}, err)
+			return
+		}
+		defer s.release()
+		if len(code) > maxSource {
+			yield(Output{}, fmt.Errorf("python: a snippet of %d bytes; at most %d can be run", len(code), maxSource))
+			return
+		}
+		r, res, err := s.begin(ctx, code, yield)
+		if r != nil {
+			res, err = r.drive(yield)
+		}
+		switch {
+		case errors.Is(err, errConsumerGone):
+		case err != nil:
+			yield(Output{}, err)
+		default:
+			yield(Output{Result: res}, nil)
+		}
+	}
+}
+
+// errConsumerGone: the one who ranged has left.
+var errConsumerGone = errors.New("python: the consumer stopped")
+
+// begin brings a worker and starts the snippet on it. Without a run there is
+// an error, or the Result of a worker that could not take it.
+func (s *session) begin(ctx context.Context, code string, yield func(Output, error) bool) (*run, *Result, error) {
+	gone := false
+	progress := func(text string) {
+		if s.opts.Progress != nil {
+			s.opts.Progress(text)
+		}
+		if !gone {
+			gone = !yield(Output{Progress: text}, nil)
+		}
+	}
+	for range 2 {
+		w, err := s.ready(ctx, progress)
+		if gone {
+			return nil, nil, errConsumerGone
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		fresh := !w.used
+		r, err := s.start(ctx, w, code)
+		if err == nil {
+			return r, nil, nil
+		}
+		if errors.Is(err, strands.ErrClosed) {
+			return nil, nil, err
+		}
+		// The worker died, or broke the rules, while nothing ran in it. What
+		// was in it is gone, but this snippet has not begun.
+		why := s.bury(w, err)
+		if !fresh {
+			s.noteLoss(why)
+		}
+	}
+	return nil, nil, errors.New("python: the Python worker ends as soon as it is started")
+}
+
+// ready returns the session's worker, starting one when there is none.
+func (s *session) ready(ctx context.Context, progress func(string)) (*wire, error) {
+	s.mu.Lock()
+	w := s.wire
+	s.mu.Unlock()
+	if w != nil {
+		return w, nil
+	}
+	proc, err := s.launch(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.config.message(workDir(proc))
+	if err != nil {
+		return nil, errors.Join(err, proc.Close())
+	}
+	w, err = connect(ctx, proc, config)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.wire = w
+	}
+	s.mu.Unlock()
+	if closed {
+		return nil, errors.Join(strands.ErrClosed, w.close())
+	}
+	return w, nil
+}
+
+// workDir is the output folder as the worker sees it.
+func workDir(p sandbox.Process) string {
+	if p.Dir() == "" {
+		return "/work"
+	}
+	return filepath.Join(p.Dir(), "work")
+}
+
+// bury ends a worker that is of no use any more and says what became of it.
+func (s *session) bury(w *wire, err error) string {
+	words := lossWords(err, w.exit(err), s.opts.Limits)
+	s.drop(w)
+	return words
+}
+
+// drop ends the worker w; the next request starts another.
+func (s *session) drop(w *wire) error {
+	s.mu.Lock()
+	if s.wire == w {
+		s.wire = nil
+	}
+	s.mu.Unlock()
+	return w.close()
+}
+
+func (s *session) noteLoss(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = why
+}
+
+// takeLoss returns a loss that has not been told yet.
+func (s *session) takeLoss() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	why := s.lost
+	s.lost = ""
+	return why
+}
+
+func (s *session) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return strands.ErrClosed
+	case s.busy:
+		return ErrBusy
+	}
+	s.busy = true
+	return nil
+}
+
+func (s *session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+}
+
+// Reset implements Session. The old worker ends now; the fresh one is started
+// by the next request.
+func (s *session) Reset(ctx context.Context) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	s.mu.Lock()
+	w := s.wire
+	s.lost = ""
+	s.mu.Unlock()
+	if w == nil || !w.used {
+		return nil
+	}
+	if err := s.drop(w); err != nil {
+		return fmt.Errorf("python: ending the old state: %w", err)
+	}
+	return nil
+}
+
+// Close implements Session. It does not wait for the one who ranges over a
+// snippet: that may be its own caller.
+func (s *session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	w, r := s.wire, s.run
+	s.wire = nil
+	s.mu.Unlock()
+	if s.forget != nil {
+		s.forget(s)
+	}
+	if r != nil {
+		r.abort(strands.ErrClosed)
+	}
+	if w == nil {
+		return nil
+	}
+	if err := w.close(); err != nil {
+		return fmt.Errorf("python: ending the interpreter: %w", err)
+	}
+	return nil
+}
+
+// start sends the snippet.
+func (s *session) start(ctx context.Context, w *wire, code string) (*run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, strands.ErrClosed
+	}
+	id, err := w.request(frame.Exec, []byte(code))
+	if err != nil {
+		return nil, err
+	}
+	w.used = true
+	s.run = newRun(ctx, s, w, id)
+	return s.run, nil
+}

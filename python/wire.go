@@ -1,0 +1,173 @@
+package python
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/strandsgo/strands/internal/frame"
+	"github.com/strandsgo/strands/internal/sandbox"
+)
+
+const (
+	startPatience = 60 * time.Second // from the start of a worker to its ready
+	writePatience = 20 * time.Second // for a worker that waits for a request to take it
+)
+
+// wire is a live worker: its process, and the frames to and from it.
+type wire struct {
+	proc  sandbox.Process
+	r     *frame.Reader
+	w     *frame.Writer
+	stray *stray
+	used  bool // a snippet has run
+}
+
+// connect configures a worker that was just started and waits until it is
+// ready. It takes proc over: after an error the process is gone.
+func connect(ctx context.Context, proc sandbox.Process, configuration []byte) (_ *wire, err error) {
+	w := &wire{
+		proc: proc, r: frame.NewReader(proc.Conn()), w: frame.NewWriter(proc.Conn()),
+		stray: drain(proc.Output()),
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { w.close() })
+	err = w.shake(configuration)
+	if !stop() {
+		w.close()
+		return nil, fmt.Errorf("waiting for the Python worker: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		exit := w.exit(err)
+		last := w.stray.trace()
+		w.close()
+		if last != "" {
+			last = "; it said: " + last
+		}
+		return nil, fmt.Errorf("the Python worker did not get ready (%w, %s)%s", err, exitWords(exit), last)
+	}
+	return w, nil
+}
+
+func (w *wire) shake(configuration []byte) error {
+	if err := w.w.Write(frame.Configure, writePatience, configuration); err != nil {
+		return err
+	}
+	f, err := w.r.Next(frame.WhileStarting)
+	if err != nil {
+		return err
+	}
+	var ready struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(f.Body, &ready); err != nil {
+		return frame.Violationf("ready: %v", err)
+	}
+	if ready.Version != protocolVersion {
+		return frame.Violationf("protocol version %d instead of %d", ready.Version, protocolVersion)
+	}
+	return nil
+}
+
+// quiet checks that nothing came from the worker since the last request.
+func (w *wire) quiet() error {
+	if w.r.Buffered() > 0 || pending(w.proc.Conn()) {
+		_, err := w.r.Next("")
+		if err == nil {
+			err = frame.Violationf("a frame between two requests")
+		}
+		return err
+	}
+	return nil
+}
+
+// exit waits a moment for the end of a process whose stream has ended by err;
+// nil when it goes on.
+func (w *wire) exit(err error) *sandbox.Exit {
+	if frame.IsViolation(err) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	e, err := w.proc.Wait(ctx)
+	if err != nil {
+		return nil
+	}
+	return &e
+}
+
+func (w *wire) close() error {
+	err := w.proc.Close()
+	<-w.stray.done
+	return err
+}
+
+// request sends one request under a new run id. A worker that said something
+// unasked is not asked.
+func (w *wire) request(t frame.Type, pieces ...[]byte) (frame.RunID, error) {
+	id := newRunID()
+	if err := w.quiet(); err != nil {
+		return id, err
+	}
+	return id, w.w.Write(t, writePatience, append([][]byte{id[:]}, pieces...)...)
+}
+
+// next returns the next frame of the request id.
+func (w *wire) next(id frame.RunID, allowed string) (frame.Frame, error) {
+	f, err := w.r.Next(allowed)
+	if err == nil && f.Run != id {
+		err = frame.Violationf("frame of type %q of another run", byte(f.Type))
+	}
+	return f, err
+}
+
+func newRunID() (id frame.RunID) {
+	rand.Read(id[:]) // never fails
+	return id
+}
+
+// lossWords say how a worker came to its end, for the model.
+func lossWords(err error, exit *sandbox.Exit, l Limits) string {
+	switch {
+	case frame.IsViolation(err):
+		return "the interpreter broke the protocol with its host and was stopped (" + err.Error() + ")"
+	case exit == nil:
+		return "the interpreter's connection to its host was closed"
+	case exit.Memory:
+		return fmt.Sprintf("the interpreter was killed at its memory limit of %s", bytesWords(l.Memory))
+	case exit.Signal == "SIGXCPU":
+		return fmt.Sprintf("the session has used up its %v of processor time", l.CPU)
+	case exit.Signal == "SIGSYS":
+		return "the interpreter made a system call that is not allowed here (SIGSYS)"
+	case exit.Signal == "SIGKILL":
+		return "the interpreter was killed (SIGKILL)"
+	case exit.Signal != "":
+		return "the interpreter crashed: " + exit.Signal
+	}
+	return fmt.Sprintf("the code ended the interpreter (exit %d)", exit.Code)
+}
+
+func exitWords(exit *sandbox.Exit) string {
+	switch {
+	case exit == nil:
+		return "still running"
+	case exit.Signal != "":
+		return "ended by " + exit.Signal
+	}
+	return fmt.Sprintf("exit %d", exit.Code)
+}
+
+func bytesWords(n int64) string {
+	for _, unit := range []struct {
+		size int64
+		name string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n >= unit.size {
+			return fmt.Sprintf("%.4g %s", float64(n)/float64(unit.size), unit.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
