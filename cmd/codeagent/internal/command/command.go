@@ -98,7 +98,9 @@ func newRoot(ctl *interrupts) *cobra.Command {
 			"Begin with \"codeagent demo\": it needs no key and no network.",
 		Args:          noArgs,
 		SilenceErrors: true,
-		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usagef("say what to do: demo, run, chat, exec or doctor (codeagent --help tells more)")
 		},

@@ -86,7 +86,11 @@ func (l warnings) Handle(_ context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	_, err := fmt.Fprintf(l.w, "codeagent: %s: %s\n", strings.ToLower(r.Level.String()),
+	level := "warning"
+	if r.Level >= slog.LevelError {
+		level = "error"
+	}
+	_, err := fmt.Fprintf(l.w, "codeagent: %s: %s\n", level,
 		show.Clean(strings.ReplaceAll(r.Message+b.String(), "\n", " ")))
 	return err
 }

@@ -167,7 +167,8 @@ func (o *execOptions) stream(ctx context.Context, cmd *cobra.Command, sess pytho
 	return outcome(src, res, false)
 }
 
-// pass writes one output where it belongs.
+// pass writes one output where it belongs. Progress is told by
+// Options.Progress, which also has that of Open.
 func pass(o python.Output, out, errOut io.Writer, folder show.Folder) error {
 	var err error
 	switch {
@@ -177,8 +178,6 @@ func pass(o python.Output, out, errOut io.Writer, folder show.Folder) error {
 		_, err = io.WriteString(errOut, o.Stderr)
 	case o.Value != "":
 		_, err = fmt.Fprintln(out, o.Value)
-	case o.Progress != "":
-		_, err = fmt.Fprintln(errOut, "codeagent:", o.Progress)
 	case o.Image != nil:
 		var path string
 		if path, err = folder.Picture(o.Image); err == nil {
@@ -214,7 +213,7 @@ func outcome(src source, res *python.Result, printed bool) error {
 		}
 		return e
 	case isNoPython(src, res):
-		return usagef("%s is no Python: %s", src.name, res.Err.Message)
+		return usagef("%s is no Python: %s", src.name, strings.Replace(res.Err.Message, "<cell 1>, ", "", 1))
 	case res.Err != nil:
 		return &exit{code: exitFailed}
 	}
