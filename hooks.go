@@ -7,14 +7,20 @@ import (
 // Hooks are functions that a run calls at its turning points; nil ones are
 // skipped. Several Hooks may be registered: Before and Added functions run in
 // the order of registration, After functions in reverse, so that they nest
-// like brackets. Whenever a Before function of an event ran, the After
-// functions of that event run too, errors or not.
+// like brackets. Whenever a Before function of an event ran, all After
+// functions of that event run too, errors or not; those of hooks whose Before
+// was not reached as well. Which hooks those are is decided when the event
+// begins.
 //
 // Hooks run on the goroutine of what they observe: those of tool calls on
 // several at once. They must be safe for concurrent use. An error that a hook
 // returns ends the run (after the After functions), wrapped with the name of
 // the event; in BeforeToolCall and AfterToolCall only one made by Fatal does,
-// any other is an error result of that call. A panic is such an error.
+// any other is an error result of that call. A panic is such an error. A
+// BeforeToolCall function may also ask a person, see RequestInput.
+//
+// When the run was stopped, the ctx of AfterInvocation and AfterModelCall has
+// some seconds left; that of AfterToolCall has ended.
 type Hooks struct {
 	BeforeInvocation func(context.Context, *BeforeInvocation) error
 	AfterInvocation  func(context.Context, *AfterInvocation) error

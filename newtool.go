@@ -33,11 +33,30 @@ import (
 // NewTool panics, naming the field, when it cannot infer a schema, and on a
 // name that no model accepts.
 func NewTool[In, Out any](name, doc string, f func(context.Context, In) (Out, error)) Tool {
-	t, err := newFuncTool(name, doc, f)
+	t, err := newFuncTool(name, doc, reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, input json.RawMessage) (any, error) {
+		var in In
+		if err := json.Unmarshal(input, &in); err != nil {
+			return nil, decodeError(err)
+		}
+		return f(ctx, in)
+	})
 	if err != nil {
 		panic(fmt.Sprintf("strands.NewTool(%q): %v", name, err))
 	}
 	return t
+}
+
+// NewToolOf is NewTool for a function whose types are known at run time only,
+// such as a method found by reflection. f gets a value of the struct type in
+// and returns one of type out. A mistake is an error.
+func NewToolOf(name, doc string, in, out reflect.Type, f func(context.Context, reflect.Value) (any, error)) (Tool, error) {
+	return newFuncTool(name, doc, in, out, func(ctx context.Context, input json.RawMessage) (any, error) {
+		v := reflect.New(in)
+		if err := json.Unmarshal(input, v.Interface()); err != nil {
+			return nil, decodeError(err)
+		}
+		return f(ctx, v.Elem())
+	})
 }
 
 // NewRawTool makes a Tool whose input schema is given as JSON. Input is checked
@@ -80,21 +99,21 @@ func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error)
 	return t.f(ctx, &c)
 }
 
-type funcTool[In, Out any] struct {
+// funcTool is a Go function as a tool. f decodes its input, which was checked.
+type funcTool struct {
 	spec  ToolSpec
 	input *checker
-	f     func(context.Context, In) (Out, error)
+	f     func(context.Context, json.RawMessage) (any, error)
 }
 
-// streamFuncTool is a funcTool whose Out is a sequence. It is a type of its
+// streamFuncTool is a funcTool whose result is a sequence. It is a type of its
 // own because being a StreamTool is a matter of the method set.
-type streamFuncTool[In, Out any] struct{ *funcTool[In, Out] }
+type streamFuncTool struct{ *funcTool }
 
-func newFuncTool[In, Out any](name, doc string, f func(context.Context, In) (Out, error)) (Tool, error) {
+func newFuncTool(name, doc string, in, out reflect.Type, f func(context.Context, json.RawMessage) (any, error)) (Tool, error) {
 	if err := checkToolName(name); err != nil {
 		return nil, err
 	}
-	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	if in.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("the input %s must be a struct", in)
 	}
@@ -106,7 +125,7 @@ func newFuncTool[In, Out any](name, doc string, f func(context.Context, In) (Out
 	if err != nil {
 		return nil, fmt.Errorf("input %s: %w", in, err)
 	}
-	t := &funcTool[In, Out]{spec: ToolSpec{Name: name, Description: doc}, input: c, f: f}
+	t := &funcTool{spec: ToolSpec{Name: name, Description: doc}, input: c, f: f}
 	if t.spec.InputSchema, err = json.Marshal(s); err != nil {
 		return nil, fmt.Errorf("input %s: %w", in, err)
 	}
@@ -115,7 +134,7 @@ func newFuncTool[In, Out any](name, doc string, f func(context.Context, In) (Out
 		return nil, fmt.Errorf("output: %w", err)
 	}
 	if stream {
-		return streamFuncTool[In, Out]{t}, nil
+		return streamFuncTool{t}, nil
 	}
 	return t, nil
 }
@@ -163,9 +182,9 @@ func streamElem(out reflect.Type) (elem reflect.Type, ok bool) {
 	return yield.In(0), true
 }
 
-func (t *funcTool[In, Out]) Spec() ToolSpec { return t.spec }
+func (t *funcTool) Spec() ToolSpec { return t.spec }
 
-func (t *funcTool[In, Out]) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
+func (t *funcTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
 	out, err := t.run(ctx, call)
 	if err != nil {
 		return nil, err
@@ -173,16 +192,12 @@ func (t *funcTool[In, Out]) Call(ctx context.Context, call *ToolCall) (*ToolResu
 	return resultOf(out)
 }
 
-func (t *funcTool[In, Out]) run(ctx context.Context, call *ToolCall) (out Out, err error) {
+func (t *funcTool) run(ctx context.Context, call *ToolCall) (any, error) {
 	input, err := t.input.check(call.Input)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	var in In
-	if err := json.Unmarshal(input, &in); err != nil {
-		return out, decodeError(err)
-	}
-	return t.f(ctx, in)
+	return t.f(ctx, input)
 }
 
 // decodeError is for what a schema cannot say, such as the range of an int64.
@@ -193,7 +208,7 @@ func decodeError(err error) error {
 	return fmt.Errorf("invalid input: %w", err)
 }
 
-func (t streamFuncTool[In, Out]) Stream(ctx context.Context, call *ToolCall) iter.Seq2[*ToolResult, error] {
+func (t streamFuncTool) Stream(ctx context.Context, call *ToolCall) iter.Seq2[*ToolResult, error] {
 	return func(yield func(*ToolResult, error) bool) {
 		out, err := t.run(ctx, call)
 		if err != nil {
@@ -213,7 +228,7 @@ func (t streamFuncTool[In, Out]) Stream(ctx context.Context, call *ToolCall) ite
 }
 
 // Call returns the last value.
-func (t streamFuncTool[In, Out]) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
+func (t streamFuncTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
 	var last *ToolResult
 	for r, err := range t.Stream(ctx, call) {
 		if err != nil {
