@@ -65,7 +65,7 @@ func (s *ModelSuite) replies() map[string]Answer {
 		all["signed reasoning"] = answer(thought(strands.Reasoning{Text: "Powers of two …", Signature: "c2lnbmVkLWJ5LW1l"}), strands.Text("1024"))
 	}
 	if s.has(Redacted) {
-		all["redacted reasoning"] = answer(thought(strands.Reasoning{Redacted: []byte("\x00hidden\xff")}), strands.Text("1024"))
+		all["redacted reasoning"] = answer(thought(strands.Reasoning{Redacted: []byte("c2VhbGVkIHRob3VnaHRz")}), strands.Text("1024"))
 	}
 	if s.has(ReplyImages) {
 		all["image"] = answer(strands.Text("Here: "), strands.Part{Image: &strands.Media{MIME: "image/png", Data: tinyPNG}})

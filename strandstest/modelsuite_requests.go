@@ -109,7 +109,7 @@ func (s *ModelSuite) addThoughts(all map[string]question, compute strands.Part) 
 	}
 	all["reasoning"] = q
 	if s.has(Redacted) {
-		hidden := strands.Part{Reasoning: &strands.Reasoning{Redacted: []byte("hidden thoughts")}}
+		hidden := strands.Part{Reasoning: &strands.Reasoning{Redacted: []byte("c2VhbGVkIHRob3VnaHRz")}}
 		all["redacted reasoning"] = question{req: conversation(
 			user(strands.Text("Compute.")), model(hidden, compute), user(resultPart("call_1", false, strands.Text("1024"))),
 		)}
