@@ -67,3 +67,22 @@ func BenchmarkNewToolCall(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkInvoke measures a call made from inside a tool, with its events
+// taken by the caller.
+func BenchmarkInvoke(b *testing.B) {
+	inner := weather()
+	outer := strands.NewTool("outer", "", func(ctx context.Context, _ none) (string, error) {
+		for b.Loop() {
+			if _, err := strands.Invoke(ctx, inner, &strands.ToolCall{Name: "weather", Input: []byte(`{"city":"Oslo"}`)}); err != nil {
+				return "", err
+			}
+		}
+		return "ok", nil
+	})
+	b.ReportAllocs()
+	a := newAgent(b, strands.Config{Model: &script{turns: []turn{calls(call("1", "outer", `{}`)), says("ok")}}, Tools: []strands.Tool{outer}})
+	if _, err := a.NewSession().Ask(b.Context(), "go"); err != nil {
+		b.Fatal(err)
+	}
+}

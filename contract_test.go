@@ -415,6 +415,39 @@ func (p provider) Close() error {
 	return p.close()
 }
 
+func TestADroppedAgentClosesItsProviders(t *testing.T) {
+	closed := make(chan struct{})
+	func() {
+		a, err := strands.New(strands.Config{Model: &script{turns: []turn{says("hi")}}, Providers: []strands.ToolProvider{provider{close: func() error {
+			close(closed)
+			return nil
+		}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.NewSession().Ask(t.Context(), "hello"); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	collected(t, closed)
+}
+
+// collected waits until the garbage collector has had done closed.
+func collected(t *testing.T, closed <-chan struct{}) {
+	t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		runtime.GC()
+		select {
+		case <-closed:
+			return
+		case <-timeout:
+			t.Fatal("it was not collected")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 func TestADroppedSessionIsClosed(t *testing.T) {
 	a := newAgent(t, strands.Config{Model: &script{turns: []turn{says("hi")}}})
 	closed := make(chan struct{})
@@ -429,15 +462,5 @@ func TestADroppedSessionIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}()
-	timeout := time.After(30 * time.Second)
-	for {
-		runtime.GC()
-		select {
-		case <-closed:
-			return
-		case <-timeout:
-			t.Fatal("the session was not collected")
-		case <-time.After(time.Millisecond):
-		}
-	}
+	collected(t, closed)
 }

@@ -1,6 +1,7 @@
 package strands
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -284,6 +285,9 @@ func brokenText(raw json.RawMessage) string {
 func callProblem(c *ToolCall) string {
 	if c.Name == "INVALID_TOOL_NAME" {
 		return "The tool name is invalid: it must be 1 to 64 of a-z A-Z 0-9 _ -."
+	}
+	if !bytes.Contains(c.Input, []byte(brokenInput)) {
+		return ""
 	}
 	var broken map[string]string
 	if err := json.Unmarshal(c.Input, &broken); err != nil || len(broken) != 1 {
