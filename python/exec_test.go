@@ -23,3 +23,18 @@ func TestExecSmoke(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 }
+
+func TestSandboxedSmoke(t *testing.T) {
+	b := &Sandboxed{}
+	t.Cleanup(func() { b.Close() })
+	s, err := b.Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := mustExec(t, s, "x = 6\nprint('hi')\nx * 7")
+	if res.Stdout != "hi\n" || res.Value != "42" || res.Err != nil {
+		t.Fatalf("%+v", res)
+	}
+	rep, _ := IsolationOf(s)
+	t.Log(rep.String())
+}

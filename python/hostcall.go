@@ -123,6 +123,9 @@ func (c *calls) overBudget() string {
 // work answers call and then those that wait, as long as there are any.
 func (c *calls) work(call *hostCall) {
 	for call != nil {
+		if call.refuse == "" && c.ctx.Err() != nil {
+			call.refuse = "the snippet was interrupted"
+		}
 		if call.refuse != "" {
 			c.clock.release()
 			c.throw(call, "RuntimeError", call.refuse)
@@ -149,42 +152,15 @@ func (c *calls) work(call *hostCall) {
 // answer runs the function and sends its result. The clock is held until the
 // function has done its part.
 func (c *calls) answer(call *hostCall) {
-	if c.ctx.Err() != nil {
-		c.clock.release()
-		c.throw(call, "RuntimeError", "the snippet was interrupted")
-		return
-	}
+	note(c.ctx, call.fn.name)
 	tc := &strands.ToolCall{Name: call.fn.tool.Spec().Name, Input: call.fn.input(call.args)}
-	tool := call.fn.tool
 	if call.fn.stream {
-		ctx, cancel := context.WithCancel(c.ctx)
-		defer cancel()
-		c.mu.Lock()
-		c.open[call.id] = cancel
-		c.mu.Unlock()
-		tool = &streaming{StreamTool: tool.(strands.StreamTool), ctx: ctx, send: func(r *strands.ToolResult) error {
-			return c.item(call, r)
-		}}
+		c.answerStream(call, tc)
+		return
 	}
-	res, err := strands.Invoke(c.ctx, tool, tc)
+	res, err := strands.Invoke(c.ctx, call.fn.tool, tc)
 	c.clock.release()
-	if err != nil {
-		if c.ctx.Err() == nil {
-			c.fatal(err)
-		}
-		c.throw(call, "RuntimeError", err.Error())
-		return
-	}
-	c.result(call, res)
-}
-
-func (c *calls) result(call *hostCall, res *strands.ToolResult) {
-	if res.IsError {
-		c.throw(call, "RuntimeError", res.Text())
-		return
-	}
-	if call.fn.stream {
-		c.reply(call, replyEnd, nil)
+	if c.failed(call, res, err) {
 		return
 	}
 	value, err := encodeResult(res)
@@ -195,16 +171,52 @@ func (c *calls) result(call *hostCall, res *strands.ToolResult) {
 	c.reply(call, replyValue, value)
 }
 
-// item sends one item of a stream. While the worker does not take it the
-// snippet's clock runs: it is the snippet that is slow.
-func (c *calls) item(call *hostCall, res *strands.ToolResult) error {
-	value, err := encodeResult(res)
-	if err != nil {
-		return fmt.Errorf("an item of %s cannot be given to Python: %w", call.fn.name, err)
+// answerStream sends items as they come. While the worker does not take one
+// the clock runs: it is the snippet that is slow.
+func (c *calls) answerStream(call *hostCall, tc *strands.ToolCall) {
+	defer c.clock.release()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	c.mu.Lock()
+	c.open[call.id] = cancel
+	c.mu.Unlock()
+	for res, err := range strands.InvokeStream(ctx, call.fn.tool.(strands.StreamTool), tc) {
+		if c.ctx.Err() == nil && ctx.Err() != nil {
+			break // Python wants no more
+		}
+		if c.failed(call, res, err) {
+			return
+		}
+		value, err := encodeResult(res)
+		if err != nil {
+			c.throw(call, "TypeError", fmt.Sprintf("an item of %s cannot be given to Python: %v", call.fn.name, err))
+			return
+		}
+		c.clock.release()
+		err = c.reply(call, replyItem, value)
+		c.clock.hold()
+		if err != nil {
+			return
+		}
 	}
-	c.clock.release()
-	defer c.clock.hold()
-	return c.reply(call, replyItem, value)
+	c.reply(call, replyEnd, nil)
+}
+
+// failed answers a call that has no value with an exception. An error is that
+// of the run: it ends, or waits for a person.
+func (c *calls) failed(call *hostCall, res *strands.ToolResult, err error) bool {
+	switch {
+	case err != nil:
+		if c.ctx.Err() == nil {
+			c.fatal(err)
+		}
+		c.throw(call, "RuntimeError", err.Error())
+	case res.IsError:
+		c.throw(call, "RuntimeError", res.Text())
+	default:
+		return false
+	}
+	return true
 }
 
 // unwanted ends a stream whose reader has gone. A stream that has ended
@@ -248,36 +260,6 @@ func (c *calls) join() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.answered
-}
-
-// streaming lets a StreamTool pass through Invoke like any tool.
-type streaming struct {
-	strands.StreamTool
-	ctx  context.Context // ends when Python wants no more
-	send func(*strands.ToolResult) error
-}
-
-func (s *streaming) Call(ctx context.Context, call *strands.ToolCall) (*strands.ToolResult, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
-	last := &strands.ToolResult{CallID: call.ID}
-	for res, err := range s.Stream(ctx, call) {
-		if s.ctx.Err() != nil {
-			return last, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if res.IsError {
-			return res, nil
-		}
-		if err := s.send(res); err != nil {
-			return nil, err
-		}
-		last = res
-	}
-	return last, nil
 }
 
 // nestingOK says whether JSON text is nested no deeper than is allowed.

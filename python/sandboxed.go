@@ -1,0 +1,214 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/sandbox"
+)
+
+// Level is how strongly a session is confined.
+type Level = sandbox.Level
+
+// The levels, strongest first.
+const (
+	Namespaces = sandbox.LevelNamespaces // own namespaces and root folder, and all of Filtered
+	Filtered   = sandbox.LevelFiltered   // Landlock, seccomp, rlimits
+	None       = sandbox.LevelNone       // a plain process: what Exec opens
+)
+
+// Isolation is what was verified about a process, one word for each resource,
+// and why what is stronger was not to be had.
+type Isolation = sandbox.Report
+
+// Sandboxed is the default backend: each session is a process that the kernel
+// confines, forked from a warm one that has started Python and imported
+// Options.Preload already. The import patterns of Options.Libraries guide the
+// model; what keeps code in is the kernel.
+//
+// It uses the strongest level that the machine offers and refuses to open
+// sessions below Filtered. Linux only. The zero value is ready to use.
+type Sandboxed struct {
+	Python   string       // an interpreter; "" = $STRANDS_PYTHON, else the registered one, else python3 on PATH
+	CacheDir string       // of environments; "" = $STRANDS_CACHE, else a folder that a confined session can read
+	Require  Level        // what a session must have at least; "" = Filtered
+	Logger   *slog.Logger // nil = slog.Default()
+
+	open    backend
+	mu      sync.Mutex
+	parents map[string]*parent // by what sessions of it can do
+	closed  bool
+}
+
+// parent is a warm process, or the start of one.
+type parent struct {
+	started chan struct{} // closed when zygote and err are set
+	zygote  *sandbox.Zygote
+	err     error
+}
+
+// Open implements Interpreter.
+func (b *Sandboxed) Open(ctx context.Context, o Options) (Session, error) {
+	switch b.Require {
+	case "", Filtered, Namespaces:
+	default:
+		return nil, &strands.InputError{Field: "Require", Reason: fmt.Sprintf(
+			`%q is no level to require; use "namespaces" or "filtered", or the Exec backend for none`, b.Require)}
+	}
+	s, err := b.open.session(o, true)
+	if err != nil {
+		return nil, err
+	}
+	s.launch = func(ctx context.Context, progress func(string)) (sandbox.Process, error) {
+		return b.fork(ctx, s.opts, progress)
+	}
+	return s.opened(ctx)
+}
+
+// fork opens one confined process. A parent that has died is replaced once.
+func (b *Sandboxed) fork(ctx context.Context, o Options, progress func(string)) (sandbox.Process, error) {
+	py, err := b.open.interpreter(ctx, b.Python, b.CacheDir, o.Requirements, progress)
+	if err != nil {
+		return nil, err
+	}
+	preload := slices.Sorted(slices.Values(o.Preload))
+	key := strings.Join(append([]string{py.Exe, strings.Join(py.Path, "\n")}, slices.Compact(preload)...), "\x00")
+	for range 2 {
+		p, err := b.parent(ctx, key, py, preload)
+		if err != nil {
+			return nil, err
+		}
+		proc, err := p.zygote.Fork(ctx, sandbox.SessionConfig{Limits: sandbox.Limits{
+			Memory: o.Limits.Memory, CPU: o.Limits.CPU, Disk: o.Limits.Disk, Files: o.Limits.Files,
+			OpenFiles: o.Limits.OpenFiles, Threads: o.Limits.Threads,
+		}})
+		if err == nil {
+			return proc, nil
+		}
+		if !errors.Is(err, sandbox.ErrZygote) {
+			return nil, fmt.Errorf("python: opening a session: %w", err)
+		}
+		b.forgetParent(key, p)
+	}
+	return nil, fmt.Errorf("python: opening a session: %w twice", sandbox.ErrZygote)
+}
+
+// parent returns the warm process for key, starting it when there is none.
+func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, preload []string) (*parent, error) {
+	for {
+		b.mu.Lock()
+		if b.closed {
+			b.mu.Unlock()
+			return nil, strands.ErrClosed
+		}
+		p, ok := b.parents[key]
+		if !ok {
+			p = &parent{started: make(chan struct{})}
+			if b.parents == nil {
+				b.parents = map[string]*parent{}
+			}
+			b.parents[key] = p
+		}
+		b.mu.Unlock()
+		if !ok {
+			b.warm(ctx, p, py, preload)
+			if p.err != nil {
+				b.forgetParent(key, p)
+			}
+			close(p.started)
+			return p, p.err
+		}
+		select {
+		case <-p.started:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if p.err == nil {
+			return p, nil
+		}
+		if !errors.Is(p.err, context.Canceled) && !errors.Is(p.err, context.DeadlineExceeded) {
+			return nil, p.err
+		}
+		// The one who started it was stopped, which is no reason for us.
+	}
+}
+
+func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, preload []string) {
+	logger := b.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	z, err := sandbox.Start(ctx, sandbox.Config{Python: py, Worker: workerCode(), Preload: preload, Level: b.Require})
+	if err != nil {
+		p.err = fmt.Errorf("python: no confined session can be opened: %w", err)
+		return
+	}
+	p.zygote = z
+	for _, w := range z.Warnings() {
+		logger.WarnContext(ctx, "python: a module is not preloaded", "reason", w)
+	}
+	logger.InfoContext(ctx, "python: sessions are confined", "isolation", z.Report().String())
+}
+
+func (b *Sandboxed) forgetParent(key string, p *parent) {
+	b.mu.Lock()
+	if b.parents[key] == p {
+		delete(b.parents, key)
+	}
+	b.mu.Unlock()
+	if p.zygote != nil {
+		_ = p.zygote.Close() // it has ended already
+	}
+}
+
+// Isolation reports what a session of this backend would have, verified on a
+// process started for it. Where nothing can be confined the level is None, and
+// Missing says why.
+func (b *Sandboxed) Isolation(ctx context.Context) (Isolation, error) {
+	py, err := b.open.interpreter(ctx, b.Python, b.CacheDir, nil, nil)
+	if err != nil {
+		return Isolation{}, err
+	}
+	return sandbox.Probe(ctx, py)
+}
+
+// IsolationOf reports what was verified about the process of a session. It is
+// false when the session is of another backend, or has no process now.
+func IsolationOf(s Session) (Isolation, bool) {
+	if r, ok := s.(*repl); ok {
+		s = r.Session
+	}
+	l, ok := s.(*session)
+	if !ok {
+		return Isolation{}, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wire == nil {
+		return Isolation{}, false
+	}
+	return l.wire.proc.Report(), true
+}
+
+// Close implements Interpreter: it ends the sessions and the warm processes.
+func (b *Sandboxed) Close() error {
+	errs := []error{b.open.close()}
+	b.mu.Lock()
+	b.closed = true
+	parents := b.parents
+	b.parents = nil
+	b.mu.Unlock()
+	for _, p := range parents {
+		<-p.started
+		if p.zygote != nil {
+			errs = append(errs, p.zygote.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
