@@ -127,7 +127,11 @@ func (s *ModelSuite) addChoices(all map[string]question) {
 func (s *ModelSuite) testRequests(t *testing.T) {
 	for name, q := range s.questions() {
 		s.scenario(t, name, func(t *testing.T, r *rig) {
-			r.play(whole(s.Play(answer(strands.Text("1024")))))
+			says := strands.Text("1024")
+			if q.req.ToolChoice != (strands.ToolChoice{}) {
+				says = callPart("call_9", "now", `{}`)
+			}
+			r.play(whole(s.Play(answer(says))))
 			o := r.generate(t.Context(), q.req)
 			sent := r.arrived()
 			for _, f := range q.needs {
