@@ -4,7 +4,10 @@
 package codeagent
 
 import (
+	"context"
+	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/strandsgo/strands"
@@ -64,6 +67,8 @@ type Config struct {
 	Timeout time.Duration
 	// PythonLimits bound the interpreter of a session: memory, disk, output, …
 	PythonLimits python.Limits
+	// Labels are the headings in what the model reads of a snippet.
+	Labels python.Labels
 }
 
 // New checks cfg and makes an agent of it. It starts nothing: no Python, no
@@ -76,6 +81,15 @@ func New(cfg Config) (*strands.Agent, error) {
 	}
 	sc := cfg.strands()
 	sc.SystemPrompt, sc.System = p.system(&cfg)
+	interpreter := cfg.Interpreter
+	if interpreter == nil {
+		interpreter = &python.Sandboxed{Logger: cfg.Logger}
+		sc.Providers = append(slices.Clone(sc.Providers), closing{interpreter})
+	}
+	tool := python.NewTool(python.ToolConfig{
+		Interpreter: interpreter, Options: p.options, KeepState: cfg.KeepState, Labels: cfg.Labels,
+	})
+	sc.Tools = append([]strands.Tool{tool}, sc.Tools...)
 	return strands.New(sc)
 }
 
@@ -102,3 +116,9 @@ func (c *Config) strands() strands.Config {
 		Logger: c.Logger,
 	}
 }
+
+// closing is a provider without tools: Agent.Close closes what is in it.
+type closing struct{ io.Closer }
+
+// Tools implements strands.ToolProvider.
+func (closing) Tools(context.Context) ([]strands.Tool, error) { return nil, nil }
