@@ -20,8 +20,20 @@ const CacheVariable = "STRANDS_CACHE"
 // its user id and could not look into a home folder.
 const systemCache = "/var/cache/strands"
 
-// dir returns the cache folder as an absolute path. The folder need not exist.
+// dir returns the cache folder as an absolute path. The folder need not exist;
+// when it does, nobody else can have put files there.
 func (m *Manager) dir() (string, error) {
+	dir, err := m.chosenDir()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return dir, nil // whoever needs to write finds out why
+	}
+	return dir, trusted(dir)
+}
+
+func (m *Manager) chosenDir() (string, error) {
 	switch {
 	case m.Dir != "":
 		return filepath.Abs(m.Dir)

@@ -22,10 +22,13 @@ var satisfiedSource string
 func (m *Manager) environment(ctx context.Context, base *found, reqs []requirement, tell func(string)) (*found, error) {
 	dir, err := m.dir()
 	if err != nil {
-		return nil, err
+		dir = ""
 	}
-	if !base.bundled && satisfied(ctx, dir, base, reqs) {
+	if !base.bundled && m.satisfied(ctx, dir, base, reqs) {
 		return base, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	key := hash(append(texts(reqs), base.Interpreter.Hash, runtime.GOOS, runtime.GOARCH)...)
 	it := item{cache: dir, kind: "envs", name: key}
@@ -135,27 +138,31 @@ type answer struct {
 }
 
 // satisfied reports whether base can import reqs as it is. Not being able to
-// tell is no.
-func satisfied(ctx context.Context, dir string, base *found, reqs []requirement) bool {
+// tell is no. The answer is kept below dir; "" = nowhere.
+func (m *Manager) satisfied(ctx context.Context, dir string, base *found, reqs []requirement) bool {
 	name := filepath.Join(dir, "probed", hash(append(texts(reqs), base.Interpreter.Hash, "satisfied")...)+".json")
-	var a answer
-	if data, err := os.ReadFile(name); err == nil && json.Unmarshal(data, &a) == nil {
-		if f := (found{Files: a.Files}); f.fresh() {
+	if dir != "" {
+		var a answer
+		if data, err := os.ReadFile(name); err == nil && json.Unmarshal(data, &a) == nil && fresh(a.Files) {
 			return a.Yes
 		}
 	}
+	var lib string // pip holds a parser of requirements; many environments have none of their own
+	if dir != "" && m.Embedded != nil && m.Embedded.Pip != nil {
+		lib, _ = m.embeddedPip(ctx, dir, func(string) {})
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	// The environment's own binary is where its packages are.
-	cmd := exec.CommandContext(ctx, base.named, append([]string{"-I", "-B", "-c", satisfiedSource}, texts(reqs)...)...)
+	// Under the name it was found by: an environment's own python finds its packages.
+	cmd := exec.CommandContext(ctx, base.named, append([]string{"-I", "-B", "-c", satisfiedSource, lib}, texts(reqs)...)...)
 	cmd.Env = pythonEnv()
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
 		return false
 	}
-	a = answer{Yes: bytes.Equal(bytes.TrimSpace(out), []byte("yes")), Files: base.Files}
-	if makeDir(filepath.Dir(name)) == nil {
+	a := answer{Yes: string(bytes.TrimSpace(out)) == "yes", Files: base.Files}
+	if dir != "" && makeDir(filepath.Dir(name)) == nil {
 		_ = writeJSON(name, a)
 	}
 	return a.Yes

@@ -21,6 +21,9 @@ func (m *Manager) find(ctx context.Context, tell func(string)) (*found, error) {
 		name, source = os.Getenv(PythonVariable), "$"+PythonVariable
 	}
 	dir, dirErr := m.dir()
+	if dirErr != nil {
+		dir = "" // only what must be written needs a cache
+	}
 	switch {
 	case name != "":
 		exe, err := exec.LookPath(name)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -15,24 +16,28 @@ import (
 // InstallError says why packages could not be installed. The environment was
 // not made; the next Make tries again.
 type InstallError struct {
-	Packages    string // what was asked for, or the one that failed when the installer named it
+	Packages    string // the one that failed when the installer named it, else all that were asked for
 	Detail      string // the installer's last meaningful line, without credentials
 	Unreachable bool   // no package index could be reached
+	Missing     bool   // the index was asked and has no wheel that fits
 	uv          bool
 	python      string
 }
 
 func (e *InstallError) Error() string {
-	index, links := "PIP_INDEX_URL", "PIP_FIND_LINKS"
+	tool, index, links := "pip", "PIP_INDEX_URL", "PIP_FIND_LINKS"
 	if e.uv {
-		index, links = "UV_DEFAULT_INDEX", "UV_FIND_LINKS"
+		tool, index, links = "uv", "UV_DEFAULT_INDEX", "UV_FIND_LINKS"
 	}
-	what := fmt.Sprintf("no wheel for Python %s could be installed", e.python)
-	if e.Unreachable {
+	what := tool + " failed"
+	switch {
+	case e.Unreachable:
 		what = "the package index cannot be reached"
+	case e.Missing:
+		what = fmt.Sprintf("no wheel for Python %s on %s/%s was found", e.python, runtime.GOOS, runtime.GOARCH)
 	}
-	return fmt.Sprintf("installing %s: %s (%s): set %s to an index that can be reached, %s to a folder with wheels, or %s to a Python that has %s",
-		e.Packages, what, e.Detail, index, links, PythonVariable, e.Packages)
+	return fmt.Sprintf("installing %s: %s (%s): set %s to an index that has it, %s to a folder with wheels, or %s to a Python in which it is installed",
+		e.Packages, what, e.Detail, index, links, PythonVariable)
 }
 
 // installer is a program that installs wheels into an environment.
@@ -126,9 +131,6 @@ func (i *installer) command(ctx context.Context, env string, reqs []requirement)
 	} else {
 		cmd = exec.CommandContext(ctx, python, "-I", i.pip, "install", "--only-binary=:all:", "--no-compile", "--no-input",
 			"--no-warn-script-location", "--disable-pip-version-check", "--no-color", "--progress-bar", "off")
-		if os.Getenv("PIP_RETRIES") == "" {
-			cmd.Args = append(cmd.Args, "--retries", "2") // without a network, say so in seconds
-		}
 	}
 	cmd.Args = append(cmd.Args, texts(reqs)...)
 	cmd.Env = installEnv()
@@ -149,7 +151,14 @@ func installEnv() []string {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(elsewhere, strings.ToUpper(name))
 	})
-	return append(env, "PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0")
+	env = append(env, "PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0")
+	// Without a network, say so in seconds.
+	for _, retries := range []string{"PIP_RETRIES", "UV_HTTP_RETRIES"} {
+		if os.Getenv(retries) == "" {
+			env = append(env, retries+"=1")
+		}
+	}
+	return env
 }
 
 // headline makes a line of progress of what the installer prints; "" = the
@@ -161,8 +170,14 @@ func headline(line string) string {
 	case "Collecting":
 		name, _, _ := strings.Cut(rest, " (from ")
 		return "collecting " + name
-	case "Downloading", "Using", "Resolved", "Prepared", "Installed":
+	case "Processing":
+		return "reading " + filepath.Base(rest)
+	case "Downloading", "Resolved", "Prepared":
 		return strings.ToLower(word) + " " + rest
+	case "Using":
+		if strings.HasPrefix(rest, "cached ") {
+			return "using " + rest
+		}
 	case "Installing":
 		return "installing " + strings.TrimPrefix(rest, "collected packages: ")
 	}
@@ -173,6 +188,7 @@ var (
 	unreachable = regexp.MustCompile(`(?i)NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Max retries exceeded|connection broken|` +
 		`ProxyError|SSLError|CERTIFICATE_VERIFY_FAILED|name resolution|dns error|connection refused|network is unreachable|error sending request|tcp connect error`)
 	reason  = regexp.MustCompile(`\[Errno -?\d+\] [^)'"]+|[Tt]emporary failure in name resolution|[Cc]onnection refused|[Nn]ame or service not known|certificate verify failed[^)'"]*|timed out`)
+	missing = regexp.MustCompile(`No matching distribution found|satisfies the requirement|No solution found|ResolutionImpossible|no usable wheels`)
 	culprit = regexp.MustCompile(`(?:matching distribution found for|satisfies the requirement|Because(?: only)?|Failed to fetch) ([A-Za-z0-9][A-Za-z0-9._-]*)`)
 )
 
@@ -189,6 +205,7 @@ func (i *installer) failure(reqs []requirement, output []string, err error) erro
 			return e
 		}
 	}
+	e.Missing = !e.Unreachable && missing.MatchString(all)
 	if line := meaning(output); line != "" {
 		e.Detail = line
 	}
@@ -198,7 +215,6 @@ func (i *installer) failure(reqs []requirement, output []string, err error) erro
 // meaning returns the last error of the output in one line: pip's last
 // "ERROR:", or all that follows the mark with which uv begins.
 func meaning(output []string) string {
-	const most = 300
 	var line string
 	for n := len(output) - 1; n >= 0 && line == ""; n-- {
 		text := strings.TrimSpace(output[n])
@@ -211,9 +227,8 @@ func meaning(output []string) string {
 	if line == "" && len(output) > 0 {
 		line = output[len(output)-1]
 	}
-	line = strings.Join(strings.Fields(strings.NewReplacer("×", "", "╰─▶", "").Replace(line)), " ")
-	if runes := []rune(line); len(runes) > most {
-		line = string(runes[:most]) + "…"
-	}
-	return line
+	line = strings.NewReplacer("×", "", "╰─▶", "", "error: ", "").Replace(line)
+	line = strings.ReplaceAll(strings.Join(strings.Fields(line), " "), " cause: ", ": ")
+	line = strings.TrimRight(line, ".")
+	return clip(line)
 }

@@ -71,13 +71,13 @@ func stampOf(path string) (stamp, error) {
 }
 
 // fresh reports whether the stamped files are still as they were.
-func (f *found) fresh() bool {
-	for _, was := range f.Files {
+func fresh(files []stamp) bool {
+	for _, was := range files {
 		if is, err := stampOf(was.Path); err != nil || is != was {
 			return false
 		}
 	}
-	return len(f.Files) > 0
+	return len(files) > 0
 }
 
 // ask runs the interpreter called exe and returns what it is.
@@ -95,7 +95,7 @@ func ask(ctx context.Context, exe string) (*found, error) {
 			err = ctx.Err()
 		}
 		if line := lastLine(stderr.String()); line != "" {
-			err = fmt.Errorf("%w: %s", err, line)
+			err = fmt.Errorf("%w: %s", err, clip(line))
 		}
 		return nil, fmt.Errorf("%s does not run as Python 3.%d or newer: %w", exe, oldestMinor, err)
 	}
@@ -155,7 +155,7 @@ func askCached(ctx context.Context, dir, exe string) (*found, error) {
 		return ask(ctx, exe)
 	}
 	name := filepath.Join(dir, "probed", hash(exe)+".json")
-	if f, err := readFound(name); err == nil && f.fresh() {
+	if f, err := readFound(name); err == nil && fresh(f.Files) {
 		f.named = exe
 		return f, nil
 	}
@@ -231,6 +231,15 @@ func pythonEnv() []string {
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// clip cuts what a program printed to what an error of one line can hold.
+func clip(text string) string {
+	const most = 300
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
 }
 
 // hash returns a short name for the parts; it is no secret's protection.

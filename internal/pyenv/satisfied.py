@@ -1,14 +1,23 @@
-# Prints "yes" when the running interpreter has every requirement of argv.
+# Prints "yes" when the running interpreter has every requirement of argv[2:].
+# argv[1] is a folder with pip, for its parser; it may be empty.
 import sys
 from importlib import import_module, metadata
 
 
-def parser():
+def parser(folder):
     for module in ("packaging.requirements", "pip._vendor.packaging.requirements"):
         try:
             return import_module(module).Requirement
         except ImportError:
             continue
+    if folder:
+        sys.path.append(folder)  # after the look-ups above, and never seen by those below
+        try:
+            return import_module("pip._vendor.packaging.requirements").Requirement
+        except ImportError:
+            return None
+        finally:
+            sys.path.remove(folder)
     return None
 
 
@@ -31,8 +40,8 @@ def has(requirement, extra=""):
     )
 
 
-def satisfied(texts):
-    parse = parser()
+def satisfied(folder, texts):
+    parse = parser(folder)
     try:
         if parse:
             return all(has(parse(text)) for text in texts)
@@ -42,4 +51,4 @@ def satisfied(texts):
         return False
 
 
-print("yes" if satisfied(sys.argv[1:]) else "no")
+print("yes" if satisfied(sys.argv[1], sys.argv[2:]) else "no")

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package pyenv_test
+
+func restrictUmask() {}
