@@ -168,11 +168,7 @@ sys.stdin.read()
 	w.victim = cmd
 }
 
-// alive reports whether the victim runs; a zombie does not.
-func (w *world) alive() bool {
-	f, err := statFields(w.victim.Process.Pid)
-	return err == nil && len(f) > 0 && f[0] != "Z" && f[0] != "X"
-}
+func (w *world) alive() bool { return !gone(w.victim.Process.Pid) }
 
 // source is an attack's code with the facts before it.
 func (w *world) source(a attack, confined bool, neighbour Process) string {
@@ -345,4 +341,8 @@ func TestAsOrdinaryUser(t *testing.T) {
 }
 
 // ordinaryTests are those that mean something else for an ordinary user.
-var ordinaryTests = []string{"TestSession", "TestAttacks"}
+var ordinaryTests = []string{
+	"TestSession", "TestAttacks", "TestLimitsKeepState", "TestThreadLimitsAreOfOneSession", "TestCPULimitEndsTheSession",
+	"TestReport", "TestBinds", "TestPreload", "TestEnvironmentIsFixed", "TestInterruptAndCPU", "TestExit", "TestNothingLeaks",
+	"TestKilledZygoteEndsItsSessions", "TestKilledProgramLeavesNothing", "TestFallsBackWithoutNamespaces",
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,14 +45,21 @@ func (z *Zygote) Fork(ctx context.Context, cfg SessionConfig) (Process, error) {
 	if err := z.checkBinds(cfg.Binds); err != nil {
 		return nil, err
 	}
+	if err := z.checkMemory(s.limits); err != nil {
+		return nil, err
+	}
 	if err := z.ask(s, cfg); err != nil {
 		return nil, err
 	}
 	if err := s.open(ctx, cfg); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
+		closeErr := s.Close()
+		switch cause := context.Cause(ctx); {
+		case cause != nil:
 			err = fmt.Errorf("sandbox: opening a session: %w", cause)
+		case closeErr == nil && s.waitErr != nil: // whatever step noticed it first
+			err = fmt.Errorf("sandbox: %w", s.waitErr)
 		}
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, closeErr)
 	}
 	return s, nil
 }
@@ -208,6 +216,7 @@ func (s *session) enterCgroup() []string {
 
 // describe words what was verified.
 func (s *session) describe(h handshake, missing []string) Report {
+	missing = slices.Concat(s.z.missing, missing)
 	r := Report{
 		Level: s.z.level, FilesRead: "listed", FilesWrite: "session", FileMetadata: "hidden", Network: "none",
 		UnixSockets: "none", Processes: "none", Threads: "own", Signals: "own", Memory: "rlimit", CPU: "rlimit",
@@ -227,10 +236,10 @@ func (s *session) describe(h handshake, missing []string) Report {
 	}
 	if s.z.noProc != "" {
 		r.ProcFS = "none"
-		r.Missing = append(r.Missing[:len(r.Missing):len(r.Missing)], "own /proc: "+s.z.noProc)
+		r.Missing = append(r.Missing, "own /proc: "+s.z.noProc)
 	}
 	if h.Ready.Landlock == 0 {
-		r.Missing = append(r.Missing[:len(r.Missing):len(r.Missing)], "Landlock: not in this kernel")
+		r.Missing = append(r.Missing, "Landlock: not in this kernel")
 	}
 	for word, limit := range map[*string]int64{
 		&r.Memory: s.limits.Memory, &r.CPU: int64(s.limits.CPU), &r.Disk: s.limits.Disk, &r.Threads: int64(s.limits.Threads),
@@ -270,6 +279,16 @@ func (z *Zygote) checkBinds(binds []Bind) error {
 		if _, err := os.Stat(source); err != nil {
 			return fmt.Errorf("sandbox: bind: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkMemory refuses a limit that is reached before the session begins.
+func (z *Zygote) checkMemory(l Limits) error {
+	const mib = 1 << 20
+	if need := z.size + 16*mib; l.Memory > 0 && l.Memory < need {
+		return fmt.Errorf("sandbox: a memory limit of %d MiB is too low: the interpreter with what is preloaded needs %d MiB",
+			l.Memory/mib, need/mib)
 	}
 	return nil
 }

@@ -43,6 +43,8 @@ func environment(tmp, home string) map[string]string {
 		"HOME": home, "TMPDIR": tmp, "USER": "python", "LOGNAME": "python", "LANG": "C.UTF-8",
 		"PATH": "/usr/bin:/bin", "MPLCONFIGDIR": tmp + "/.matplotlib", "MPLBACKEND": "Agg",
 		"MALLOC_ARENA_MAX": "2", "ARROW_IO_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system",
+		// Else importing pyarrow, and so pandas, starts a thread.
+		"JE_ARROW_MALLOC_CONF": "background_thread:false",
 	}
 	for _, lib := range []string{"OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM"} {
 		env[lib+"_NUM_THREADS"] = "1"
@@ -242,6 +244,10 @@ func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
 	if err != nil || st["Threads"] != "1" {
 		return fmt.Errorf("sandbox: the warm parent has %s threads, it must have one", st["Threads"])
 	}
+	if _, err := fmt.Sscanf(st["VmSize"], "%d kB", &z.size); err != nil {
+		return fmt.Errorf("sandbox: reading the size of the warm parent: %w", err)
+	}
+	z.size <<= 10
 	return nil
 }
 

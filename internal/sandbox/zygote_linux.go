@@ -30,6 +30,8 @@ type Zygote struct {
 	groups   *cgroups // nil = not wanted
 	folder   *folder  // of the sessions; nil at LevelNamespaces
 	noProc   string
+	size     int64    // of its address space, bytes
+	missing  []string // why the level is no higher
 	report   Report
 	warnings []string
 
@@ -58,7 +60,7 @@ func Start(ctx context.Context, cfg Config) (*Zygote, error) {
 			missing = append(missing, reason)
 			continue
 		}
-		z, err := startWarm(ctx, cfg, level)
+		z, err := startWarm(ctx, cfg, level, missing)
 		if e, ok := errors.AsType[*isolationError](err); ok {
 			chain.remember(level, cfg.Python.Exe, e.Error())
 			missing = append(missing, e.Error())
@@ -67,7 +69,6 @@ func Start(ctx context.Context, cfg Config) (*Zygote, error) {
 		if err != nil {
 			return nil, err
 		}
-		z.report.Missing = append(missing, z.report.Missing...)
 		return z, nil
 	}
 	return nil, &LevelError{Level: cfg.Level, Missing: missing}
@@ -75,11 +76,11 @@ func Start(ctx context.Context, cfg Config) (*Zygote, error) {
 
 // startWarm leaves out the modules that cannot be preloaded, one at a time:
 // each failure may have left others half imported.
-func startWarm(ctx context.Context, cfg Config, level Level) (*Zygote, error) {
+func startWarm(ctx context.Context, cfg Config, level Level, missing []string) (*Zygote, error) {
 	preload := slices.Clone(cfg.Preload)
 	var warnings []string
 	for {
-		z, err := startOnce(ctx, cfg, level, preload)
+		z, err := startOnce(ctx, cfg, level, preload, missing)
 		if e, ok := errors.AsType[*preloadError](err); ok && slices.Contains(preload, e.module) {
 			preload = slices.DeleteFunc(preload, func(m string) bool { return m == e.module })
 			warnings = append(warnings, fmt.Sprintf("%s is not preloaded: %s", e.module, e.reason))
@@ -94,12 +95,13 @@ func startWarm(ctx context.Context, cfg Config, level Level) (*Zygote, error) {
 }
 
 // startOnce starts the process and opens and closes one session, so that what
-// works here works later.
-func startOnce(ctx context.Context, cfg Config, level Level, preload []string) (*Zygote, error) {
+// works here works later. missing says why the level is no higher.
+func startOnce(ctx context.Context, cfg Config, level Level, preload, missing []string) (*Zygote, error) {
 	z, err := launch(ctx, cfg, level, preload)
 	if err != nil {
 		return nil, err
 	}
+	z.missing = missing
 	trial, err := z.Fork(ctx, SessionConfig{})
 	if err != nil {
 		return nil, errors.Join(err, z.Close())
@@ -247,7 +249,7 @@ func Probe(ctx context.Context, py Python) (Report, error) {
 	if r, ok := probed.reports[py.Exe]; ok {
 		return r, nil
 	}
-	worker := Worker{Modules: []WorkerModule{{Name: "_sandbox_probe", Source: "def run(fd): pass\n"}}, Entry: "_sandbox_probe:run"}
+	worker := Worker{Modules: []WorkerModule{{Name: "_sandbox_probe", Source: "import os\ndef run(fd): os.read(fd, 1)\n"}}, Entry: "_sandbox_probe:run"}
 	z, err := Start(ctx, Config{Python: py, Worker: worker})
 	var r Report
 	if e, ok := errors.AsType[*LevelError](err); ok {

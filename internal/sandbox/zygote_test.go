@@ -3,6 +3,13 @@
 package sandbox
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,6 +29,169 @@ func TestSession(t *testing.T) {
 		other := fork(t, z, SessionConfig{})
 		if a, err := ask(other.Conn(), "x"); err != nil || !strings.HasPrefix(a.Err, "NameError") {
 			t.Errorf("another session knows x: %+v, %v", a, err)
+		}
+	})
+}
+
+func TestProbe(t *testing.T) {
+	r, err := Probe(t.Context(), python(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := start(t, Config{}).Report()
+	if r.String() != want.String() || r.Level == LevelNone {
+		t.Errorf("Probe: %s\nStart: %s", r, want)
+	}
+	gone := python(t)
+	gone.Exe += "-gone"
+	if r, err := Probe(t.Context(), gone); err == nil {
+		t.Errorf("an interpreter that is not there: %s", r)
+	}
+}
+
+func TestDemandsThatCannotBeMet(t *testing.T) {
+	py := python(t)
+	inTmp := py
+	inTmp.Roots = append(slices.Clone(py.Roots), t.TempDir())
+	whole := py
+	whole.Roots = []string{"/"}
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want string
+	}{
+		{"no worker", Config{Python: py}, "Config.Python and Config.Worker are required"},
+		{"no isolation", Config{Python: py, Worker: testWorker, Level: LevelNone}, "cannot be demanded"},
+		{"programs at filtered", Config{Python: py, Worker: testWorker, Level: LevelFiltered, Processes: true}, "needs level namespaces"},
+		{"hidden by the session's own folder", Config{Python: inTmp, Worker: testWorker, Level: LevelNamespaces}, "is a session's own"},
+		{"everything", Config{Python: whole, Worker: testWorker}, "whole file system"},
+		{"a worker that raises", Config{Python: py, Worker: Worker{Entry: "m:f", Modules: []WorkerModule{{"m", "import nothing_of_the_kind"}}}}, "nothing_of_the_kind"},
+		{"a worker without its entry", Config{Python: py, Worker: Worker{Entry: "m:f", Modules: []WorkerModule{{"m", ""}}}}, "no attribute 'f'"},
+	} {
+		z, err := Start(t.Context(), c.cfg)
+		if err == nil {
+			z.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// shelf makes a folder of modules outside /tmp, which is a session's own.
+func shelf(t *testing.T, modules map[string]string) Python {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "sandbox-modules-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range modules {
+		if err := os.WriteFile(filepath.Join(dir, name+".py"), []byte(source), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	py := python(t)
+	py.Path = append(slices.Clone(py.Path), dir)
+	py.Roots = append(slices.Clone(py.Roots), dir)
+	return py
+}
+
+func TestPreload(t *testing.T) {
+	py := shelf(t, map[string]string{
+		"fine":     "import tempfile, random\nopen(tempfile.mkstemp()[1], 'w').write('x')\nn = 1\n",
+		"broken":   "import half\nraise RuntimeError('broken inside')",
+		"half":     "",
+		"threaded": "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
+	})
+	levels(t, func(t *testing.T, level Level) {
+		z := start(t, Config{Python: py, Level: level, Preload: []string{"broken", "fine", "threaded", "absent"}})
+		got := strings.Join(z.Warnings(), "\n")
+		for _, want := range []string{"broken is not preloaded: RuntimeError: broken inside", "threaded is not preloaded: it leaves threads", "absent is not preloaded: ModuleNotFoundError"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("warnings %q, want %q", got, want)
+			}
+		}
+		a, b := fork(t, z, SessionConfig{}), fork(t, z, SessionConfig{})
+		if got := a.run(t, "import sys; print([m for m in ('fine', 'half', 'broken', 'threaded') if m in sys.modules])"); got != "['fine']\n" {
+			t.Errorf("sessions have %s", got)
+		}
+		a.run(t, "import tempfile; tempfile.mkstemp()")
+		draw := "import random; print(random.random())"
+		if a.run(t, draw) == b.run(t, draw) {
+			t.Error("two sessions draw the same random numbers")
+		}
+	})
+}
+
+func TestBinds(t *testing.T) {
+	dir, err := os.MkdirTemp("/var/tmp", "sandbox-binds-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := errors.Join(os.Chmod(dir, 0o777), os.WriteFile(filepath.Join(dir, "in"), []byte("input"), 0o666), os.Chmod(filepath.Join(dir, "in"), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	levels(t, func(t *testing.T, level Level) {
+		z := start(t, Config{Level: level})
+		target, file := dir, filepath.Join(dir, "in")
+		if level == LevelNamespaces {
+			target, file = "/mnt/data/inputs", "/mnt/in"
+		}
+		b := fork(t, z, SessionConfig{Binds: []Bind{{dir, target}, {filepath.Join(dir, "in"), file}}})
+		if got := b.run(t, fmt.Sprintf("print(open(%q).read(), open(%q).read())", target+"/in", file)); got != "input input\n" {
+			t.Errorf("read %q", got)
+		}
+		for _, code := range []string{"open(%q, 'a')", "import os; os.remove(%q)", "open(%q + 'x', 'w')"} {
+			if a, err := ask(b.Conn(), fmt.Sprintf(code, target+"/in")); err != nil || !strings.Contains(a.Err, "OSError") && !strings.Contains(a.Err, "PermissionError") {
+				t.Errorf("%s: %+v, %v", code, a, err)
+			}
+		}
+		other := fork(t, z, SessionConfig{})
+		if a, err := ask(other.Conn(), fmt.Sprintf("open(%q)", target+"/in")); err != nil || a.Err == "" {
+			t.Errorf("a session without the bind: %+v, %v", a, err)
+		}
+		for _, bad := range []Bind{{dir, "relative"}, {dir, "/etc"}, {dir, "/mnt/../etc"}, {"/var/tmp/not-there", "/mnt/x"}, {"/var/tmp/not-there", "/var/tmp/not-there"}} {
+			if p, err := z.Fork(t.Context(), SessionConfig{Binds: []Bind{bad}}); err == nil {
+				p.Close()
+				t.Errorf("bind %v was taken", bad)
+			}
+		}
+	})
+}
+
+func TestForkFailsInWords(t *testing.T) {
+	z := start(t, Config{})
+	_, err := z.Fork(t.Context(), SessionConfig{Limits: Limits{Memory: 1 << 20}})
+	if err == nil || !strings.Contains(err.Error(), "1 MiB") {
+		t.Errorf("a memory limit below what the interpreter has: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := z.Fork(ctx, SessionConfig{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled Fork: %v", err)
+	}
+	fork(t, z, SessionConfig{}).run(t, "x = 1")
+}
+
+// TestEnvironmentIsFixed: nothing of the host's comes in.
+func TestEnvironmentIsFixed(t *testing.T) {
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	levels(t, func(t *testing.T, level Level) {
+		b := fork(t, start(t, Config{Level: level}), SessionConfig{})
+		work, tmp := "/work", "/tmp"
+		if d := b.Dir(); d != "" {
+			work, tmp = d+"/work", d+"/tmp"
+		}
+		got := b.run(t, "import os; print(sorted(os.environ)); print(os.getcwd(), os.environ['HOME'], os.environ['TMPDIR'])")
+		names := slices.Sorted(maps.Keys(environment("", "")))
+		want := fmt.Sprintf("['%s']\n%s %s %s\n", strings.Join(names, "', '"), work, tmp, tmp)
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
 }
