@@ -31,6 +31,7 @@ func parseQuotes(text string, a answerList) (*template.Template, error) {
 		"stdout": a.section("STDOUT"),
 		"stderr": a.section("STDERR"),
 		"value":  a.section("VALUE"),
+		"error":  a.section("ERROR"),
 		"result": a.result,
 		"match":  a.match,
 		"ok":     a.ok,
@@ -103,8 +104,9 @@ func (a answerList) match(n int, pattern string) (string, error) {
 	return m[min(1, len(m)-1)], nil
 }
 
-// heading is a line of a python_repl answer that begins a section.
-var heading = regexp.MustCompile(`(?m)^([A-Z]+):[ \t]*\n?`)
+// heading is a line of a python_repl answer that begins a section: the default
+// labels of python.ToolConfig.
+var heading = regexp.MustCompile(`(?m)^(STDOUT|STDERR|VALUE|PICTURES|FILES|ERROR|STATE LOST|NOTES):\n`)
 
 func (a answerList) section(name string) func(int) (string, error) {
 	return func(n int) (string, error) {

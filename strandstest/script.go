@@ -47,7 +47,8 @@ type Turn struct {
 	// the end when n is negative:
 	//
 	//	{{ stdout 1 }}                  what the snippet printed
-	//	{{ stderr 1 }}                  its error output and traceback
+	//	{{ stderr 1 }}                  what it wrote to its error output
+	//	{{ error 1 }}                   the traceback of what it raised
 	//	{{ value -1 }}                  the value of its last expression
 	//	{{ result 1 }}                  the whole answer, of any tool
 	//	{{ match 1 "growth: (.*)" }}    of the whole answer, what the regular

@@ -14,6 +14,7 @@ import (
 	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/cmd/codeagent/internal/show"
 	"github.com/strandsgo/strands/codeagent"
+	"github.com/strandsgo/strands/python"
 	"github.com/strandsgo/strands/strandstest"
 )
 
@@ -37,38 +38,54 @@ func (f *askFlags) add(cmd *cobra.Command) {
 	fs.IntVar(&f.maxTurns, "max-turns", 0, "replies of the model to one question (default 50)")
 }
 
-// agent makes the agent the flags describe. Its interpreter is closed by close.
-func (f *askFlags) agent(cmd *cobra.Command) (a *strands.Agent, close func() error, err error) {
+// talk is a session with an agent, and where it is shown.
+type talk struct {
+	agent   *strands.Agent
+	session *strands.Session
+	backend python.Interpreter
+	printer show.Printer
+}
+
+// open makes the agent the flags describe and a session with it.
+func (f *askFlags) open(cmd *cobra.Command) (*talk, error) {
 	if err := f.check(cmd); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if cmd.Flags().Changed("max-turns") && f.maxTurns <= 0 {
-		return nil, nil, usagef("--max-turns %d: the model needs at least 1", f.maxTurns)
+		return nil, usagef("--max-turns %d: the model needs at least 1", f.maxTurns)
 	}
 	kits, err := toolkitsOf(f.toolkits)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	model, err := openModel(cmd.Context(), f.model)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	errOut := cmd.ErrOrStderr()
+	errOut, folder := cmd.ErrOrStderr(), &show.Folder{Dir: f.out}
+	p, err := printer(cmd, f.json, folder)
+	if err != nil {
+		return nil, err
+	}
 	backend := f.backend(errOut)
-	a, err = codeagent.New(codeagent.Config{
+	a, err := codeagent.New(codeagent.Config{
 		Model:        model,
 		SystemPrompt: f.system,
 		Toolkits:     kits,
-		Interpreter:  backend,
+		Interpreter:  saving{backend, folder, errOut},
 		KeepState:    f.keepState,
 		Timeout:      f.timeout,
 		Limits:       strands.Limits{Turns: f.maxTurns},
 		Logger:       slog.New(warnings{errOut}),
 	})
 	if err != nil {
-		return nil, nil, errors.Join(err, backend.Close())
+		return nil, errors.Join(err, backend.Close())
 	}
-	return a, func() error { return errors.Join(a.Close(), backend.Close()) }, nil
+	return &talk{agent: a, session: a.NewSession(), backend: backend, printer: p}, nil
+}
+
+func (t *talk) close() error {
+	return errors.Join(t.session.Close(), t.agent.Close(), t.backend.Close())
 }
 
 // openModel finds the model that spec names, or that the environment offers.
@@ -96,20 +113,14 @@ func newRun(ctl *interrupts) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, close, err := f.agent(cmd)
+			t, err := f.open(cmd)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, close()) }()
-			p, err := printer(cmd, f.json, show.Folder{Dir: f.out})
-			if err != nil {
-				return err
-			}
+			defer func() { err = errors.Join(err, t.close()) }()
 			ctx, done := ctl.begin(cmd.Context())
 			defer done()
-			sess := a.NewSession()
-			defer func() { err = errors.Join(err, sess.Close()) }()
-			return answer(ctx, sess, prompt, p, show.Folder{Dir: f.out}, cmd.ErrOrStderr())
+			return t.answer(ctx, prompt)
 		},
 	}
 	f.add(cmd)
@@ -132,27 +143,27 @@ func promptOf(in io.Reader, args []string) (string, error) {
 }
 
 // answer runs one question and shows what happens.
-func answer(ctx context.Context, sess *strands.Session, prompt string, p show.Printer, folder show.Folder, errOut io.Writer) error {
+func (t *talk) answer(ctx context.Context, prompt string) error {
 	var stop strands.StopReason
 	var shown error
-	for e, err := range sess.Run(ctx, strands.Prompt(prompt)) {
+	for e, err := range t.session.Run(ctx, strands.Prompt(prompt)) {
 		if err != nil {
-			return errors.Join(shown, p.End(), err)
+			return errors.Join(shown, t.printer.End(), err)
 		}
 		if e.Result != nil {
 			stop = e.Result.StopReason
 		}
-		if shown = p.Event(e); shown != nil {
+		if shown = t.printer.Event(e); shown != nil {
 			return shown
 		}
 	}
-	if err := p.End(); err != nil {
+	if err := t.printer.End(); err != nil {
 		return err
 	}
 	if stop == strands.StopCancelled {
 		return context.Canceled
 	}
-	return saveSessionFiles(ctx, sess, folder, errOut)
+	return nil
 }
 
 func newChat(ctl *interrupts) *cobra.Command {
@@ -164,26 +175,19 @@ func newChat(ctl *interrupts) *cobra.Command {
 			"within two seconds ends the talk.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			a, close, err := f.agent(cmd)
+			t, err := f.open(cmd)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, close()) }()
-			sess := a.NewSession()
-			defer func() { err = errors.Join(err, sess.Close()) }()
-			return f.chat(ctl, cmd, sess)
+			defer func() { err = errors.Join(err, t.close()) }()
+			return t.chat(ctl, cmd)
 		},
 	}
 	f.add(cmd)
 	return cmd
 }
 
-func (f *askFlags) chat(ctl *interrupts, cmd *cobra.Command, sess *strands.Session) error {
-	folder := show.Folder{Dir: f.out}
-	p, err := printer(cmd, f.json, folder)
-	if err != nil {
-		return err
-	}
+func (t *talk) chat(ctl *interrupts, cmd *cobra.Command) error {
 	errOut := cmd.ErrOrStderr()
 	prompt := func() {}
 	if _, ok := isTerminal(cmd.InOrStdin()); ok {
@@ -203,7 +207,7 @@ func (f *askFlags) chat(ctl *interrupts, cmd *cobra.Command, sess *strands.Sessi
 			return nil
 		}
 		ctx, done := ctl.begin(cmd.Context())
-		err := answer(ctx, sess, question, p, folder, errOut)
+		err := t.answer(ctx, question)
 		done()
 		switch {
 		case cmd.Context().Err() != nil:

@@ -164,7 +164,7 @@ func isTerminal(f any) (width int, ok bool) {
 
 // printer picks the form of what a run shows: JSON lines when asked for, rich
 // on a terminal, plain otherwise.
-func printer(cmd *cobra.Command, jsonLines bool, folder show.Folder) (show.Printer, error) {
+func printer(cmd *cobra.Command, jsonLines bool, folder *show.Folder) (show.Printer, error) {
 	out := cmd.OutOrStdout()
 	if jsonLines {
 		return show.JSON(out, folder), nil

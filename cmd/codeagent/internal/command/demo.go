@@ -81,16 +81,8 @@ func (f *pythonFlags) demo(ctx context.Context, cmd *cobra.Command) (err error) 
 	if err != nil {
 		return err
 	}
-	agent, err := codeagent.New(codeagent.Config{
-		Model: model, SystemPrompt: "You are a data analyst.", Toolkits: kits, Interpreter: env.interpreter,
-		Timeout: f.timeout, Logger: slog.New(warnings{errOut}),
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, agent.Close()) }()
 	chart := ""
-	if err := f.demoRun(ctx, cmd, agent, func(path string) { chart = path }); err != nil {
+	if err := f.demoRun(ctx, cmd, kits, model, env.interpreter, func(path string) { chart = path }); err != nil {
 		return err
 	}
 	switch {
@@ -102,15 +94,23 @@ func (f *pythonFlags) demo(ctx context.Context, cmd *cobra.Command) (err error) 
 	return nil
 }
 
-func (f *pythonFlags) demoRun(ctx context.Context, cmd *cobra.Command, a *strands.Agent, saved func(string)) (err error) {
-	folder := show.Folder{Dir: f.out, Saved: saved}
+func (f *pythonFlags) demoRun(ctx context.Context, cmd *cobra.Command, kits []codeagent.Toolkit, model strands.Model,
+	backend python.Interpreter, saved func(string)) (err error) {
+	folder := &show.Folder{Dir: f.out, Saved: saved}
 	p, err := printer(cmd, false, folder)
 	if err != nil {
 		return err
 	}
-	sess := a.NewSession()
-	defer func() { err = errors.Join(err, sess.Close()) }()
-	return answer(ctx, sess, demoQuestion, p, folder, cmd.ErrOrStderr())
+	a, err := codeagent.New(codeagent.Config{
+		Model: model, SystemPrompt: "You are a data analyst.", Toolkits: kits, Interpreter: backend,
+		Timeout: f.timeout, Logger: slog.New(warnings{cmd.ErrOrStderr()}),
+	})
+	if err != nil {
+		return err
+	}
+	t := &talk{agent: a, session: a.NewSession(), backend: backend, printer: p}
+	defer func() { err = errors.Join(err, t.close()) }()
+	return t.answer(ctx, demoQuestion)
 }
 
 // ready opens a session and closes it again: what it takes is made then, and

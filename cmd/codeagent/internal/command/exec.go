@@ -70,7 +70,7 @@ func (o *execOptions) run(ctl *interrupts, cmd *cobra.Command, args []string) (e
 	}
 	defer func() { err = errors.Join(err, env.interpreter.Close()) }()
 	if o.session {
-		return (&serving{ctx: ctx, env: env, folder: show.Folder{Dir: o.out}, out: cmd.OutOrStdout()}).serve(cmd.InOrStdin())
+		return (&serving{ctx: ctx, env: env, folder: &show.Folder{Dir: o.out}, out: cmd.OutOrStdout()}).serve(cmd.InOrStdin())
 	}
 	sess, err := env.interpreter.Open(ctx, env.options)
 	if err != nil {
@@ -130,7 +130,7 @@ func (o *execOptions) once(ctx context.Context, cmd *cobra.Command, sess python.
 	if err != nil {
 		return err
 	}
-	if err := save(ctx, sess, show.Folder{Dir: o.out}, res); err != nil {
+	if err := save(ctx, sess, &show.Folder{Dir: o.out}, res); err != nil {
 		return err
 	}
 	if err := encoder(cmd.OutOrStdout()).Encode(res); err != nil {
@@ -142,7 +142,7 @@ func (o *execOptions) once(ctx context.Context, cmd *cobra.Command, sess python.
 // stream passes on what the code shows as it comes.
 func (o *execOptions) stream(ctx context.Context, cmd *cobra.Command, sess python.Session, src source) error {
 	out, errOut := harmless(cmd.OutOrStdout()), harmless(cmd.ErrOrStderr())
-	folder := show.Folder{Dir: o.out}
+	folder := &show.Folder{Dir: o.out}
 	var res *python.Result
 	for output, err := range sess.Exec(ctx, src.code) {
 		if err != nil {
@@ -169,7 +169,7 @@ func (o *execOptions) stream(ctx context.Context, cmd *cobra.Command, sess pytho
 
 // pass writes one output where it belongs. Progress is told by
 // Options.Progress, which also has that of Open.
-func pass(o python.Output, out, errOut io.Writer, folder show.Folder) error {
+func pass(o python.Output, out, errOut io.Writer, folder *show.Folder) error {
 	var err error
 	switch {
 	case o.Stdout != "":
@@ -247,7 +247,7 @@ func collect(ctx context.Context, sess python.Session, code string) (*python.Res
 }
 
 // save writes pictures and files of res to the folder and notes the paths.
-func save(ctx context.Context, sess python.Session, folder show.Folder, res *python.Result) error {
+func save(ctx context.Context, sess python.Session, folder *show.Folder, res *python.Result) error {
 	for i := range res.Images {
 		path, err := folder.Picture(&res.Images[i])
 		if err != nil {
@@ -258,7 +258,7 @@ func save(ctx context.Context, sess python.Session, folder show.Folder, res *pyt
 	return saveFiles(ctx, sess, folder, res, func(string) {})
 }
 
-func saveFiles(ctx context.Context, sess python.Session, folder show.Folder, res *python.Result, saved func(path string)) error {
+func saveFiles(ctx context.Context, sess python.Session, folder *show.Folder, res *python.Result, saved func(path string)) error {
 	filer, ok := sess.(python.Filer)
 	if !ok || res == nil || res.StateLost {
 		return nil
@@ -274,7 +274,7 @@ func saveFiles(ctx context.Context, sess python.Session, folder show.Folder, res
 	return nil
 }
 
-func saveFile(ctx context.Context, filer python.Filer, folder show.Folder, name string) (path string, err error) {
+func saveFile(ctx context.Context, filer python.Filer, folder *show.Folder, name string) (path string, err error) {
 	r, err := filer.ReadFile(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("fetching %s from the session: %w", name, err)

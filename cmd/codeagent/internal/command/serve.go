@@ -23,7 +23,7 @@ type request struct {
 type serving struct {
 	ctx    context.Context
 	env    *environment
-	folder show.Folder
+	folder *show.Folder
 	out    io.Writer
 }
 

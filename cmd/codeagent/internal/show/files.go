@@ -2,6 +2,7 @@ package show
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,21 +12,25 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/strandsgo/strands"
 )
 
 // Folder is where pictures and files that code made go. It never replaces
 // what is there: a name that is taken gets a number. The zero Folder is the
-// current one.
+// current one. It is safe for concurrent use.
 type Folder struct {
 	Dir   string
 	Saved func(path string) // told of each; nil = nobody is
+
+	mu    sync.Mutex
+	paths map[string]string // where the files went, by their names
 }
 
 // Picture saves a picture as figure-1.png, figure-2.png and so on, and returns
 // its path.
-func (f Folder) Picture(m *strands.Media) (string, error) {
+func (f *Folder) Picture(m *strands.Media) (string, error) {
 	ext := ".png"
 	if m.MIME != "image/png" {
 		if all, _ := mime.ExtensionsByType(m.MIME); len(all) > 0 {
@@ -41,11 +46,14 @@ func (f Folder) Picture(m *strands.Media) (string, error) {
 }
 
 // File saves a file under its own name, below the folder, and returns its path.
-func (f Folder) File(name string, data io.Reader) (string, error) {
-	ext := path.Ext(name)
+func (f *Folder) File(name string, data io.Reader) (string, error) {
+	wanted, ext := name, path.Ext(name)
 	stem := strings.TrimSuffix(name, ext)
 	for n := 1; ; n++ {
 		p, err := f.create(name, data)
+		if err == nil {
+			f.note(wanted, p)
+		}
 		if !errors.Is(err, fs.ErrExist) {
 			return p, err
 		}
@@ -53,9 +61,26 @@ func (f Folder) File(name string, data io.Reader) (string, error) {
 	}
 }
 
+// Path returns where the file of that name was saved last; the name itself
+// when it was not.
+func (f *Folder) Path(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return cmp.Or(f.paths[name], name)
+}
+
+func (f *Folder) note(name, path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.paths == nil {
+		f.paths = map[string]string{}
+	}
+	f.paths[name] = path
+}
+
 // create writes a new file. os.Root keeps names and symbolic links that code
 // chose from leading out of the folder.
-func (f Folder) create(name string, data io.Reader) (string, error) {
+func (f *Folder) create(name string, data io.Reader) (string, error) {
 	dir := f.Dir
 	if dir == "" {
 		dir = "."

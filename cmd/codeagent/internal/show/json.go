@@ -10,12 +10,12 @@ import (
 
 type jsonLines struct {
 	enc    *json.Encoder
-	folder Folder
+	folder *Folder
 }
 
 // JSON writes each event as one line. A picture shown by code is saved; its
 // event holds the place of the file instead of the bytes.
-func JSON(out io.Writer, folder Folder) Printer {
+func JSON(out io.Writer, folder *Folder) Printer {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	return &jsonLines{enc: enc, folder: folder}

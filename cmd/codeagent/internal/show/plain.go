@@ -23,14 +23,14 @@ const (
 // its output indented as in a Python session.
 type plain struct {
 	out, progress io.Writer
-	folder        Folder
+	folder        *Folder
 	last          block
 	inLine        bool // the last character was no newline
 	err           error
 }
 
 // Plain shows events as plain text on out, progress and retries on progress.
-func Plain(out, progress io.Writer, folder Folder) Printer {
+func Plain(out, progress io.Writer, folder *Folder) Printer {
 	return &plain{out: out, progress: progress, folder: folder}
 }
 
@@ -103,6 +103,8 @@ func (p *plain) output(o *strands.ToolOutput) {
 	case o.Image != nil:
 		path, err := p.folder.Picture(o.Image)
 		p.saved("picture", path, err)
+	case o.File != nil:
+		p.saved("file", p.folder.Path(o.File.Name), nil)
 	case o.Progress != "":
 		fmt.Fprintln(p.progress, "codeagent:", o.Progress)
 	case o.Part != nil && o.Part.Text != "":

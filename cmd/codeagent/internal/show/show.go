@@ -69,18 +69,22 @@ func short(s string, n int) string {
 	return s
 }
 
-// failure is what to show of a tool's error result. What the REPL's streams
-// showed already is not repeated.
+// failure is what to show of a tool's error result: of the REPL only what its
+// streams did not show already.
 func failure(e *strands.ToolEnd) string {
 	if e.Result == nil || !e.Result.IsError {
 		return ""
 	}
 	text := strings.TrimSpace(e.Result.Text())
-	if e.Call.Name == PythonTool {
-		for _, heading := range []string{"STDOUT:\n", "STDERR:\n"} {
-			if i := strings.LastIndex(text, heading); i >= 0 {
-				text = text[i+len(heading):]
-			}
+	if e.Call.Name != PythonTool {
+		return text
+	}
+	for _, heading := range []string{"ERROR:\n", "STATE LOST:\n"} {
+		if strings.HasPrefix(text, heading) {
+			return strings.TrimPrefix(text, heading)
+		}
+		if _, after, ok := strings.Cut(text, "\n\n"+heading); ok {
+			return after
 		}
 	}
 	return text

@@ -42,7 +42,7 @@ func events(t *testing.T) []strands.Event {
 		{Output: &strands.ToolOutput{CallID: "1", Image: picture(t)}},
 		{Output: &strands.ToolOutput{CallID: "1", Value: "'done'"}},
 		{ToolEnd: &strands.ToolEnd{Call: repl, Result: &strands.ToolResult{IsError: true, Parts: []strands.Part{
-			strands.Text("STDOUT:\n25.0\nnext\nERROR:\nValueError: bad")}}}},
+			strands.Text("STDOUT:\n25.0\nnext\n\nERROR:\nValueError: bad")}}}},
 		{Retry: &strands.Retry{Attempt: 1, Delay: strands.Duration(4 * time.Second), Reason: "throttled"}},
 		text("The ROI is 25 %.\x1b]52;c;evil\a"),
 		{Result: &strands.Result{}},
@@ -64,7 +64,7 @@ func printAll(t *testing.T, p Printer, list []strands.Event) {
 func TestPlain(t *testing.T) {
 	dir := t.TempDir()
 	var out, progress bytes.Buffer
-	printAll(t, Plain(&out, &progress, Folder{Dir: dir}), events(t))
+	printAll(t, Plain(&out, &progress, &Folder{Dir: dir}), events(t))
 	want := `> Hm, a ROI.
 
 I will **compute** it.
@@ -79,7 +79,6 @@ Now.
     next
     picture: ` + filepath.Join(dir, "figure-1.png") + `
     'done'
-    ERROR:
     ValueError: bad
 
 The ROI is 25 %.` + "\x1b]52;c;evil\a\n"
@@ -94,7 +93,7 @@ The ROI is 25 %.` + "\x1b]52;c;evil\a\n"
 func TestTerminal(t *testing.T) {
 	for _, noColor := range []bool{false, true} {
 		var out bytes.Buffer
-		p, err := Terminal(&out, Style{Width: 60, NoColor: noColor}, Folder{Dir: t.TempDir()})
+		p, err := Terminal(&out, Style{Width: 60, NoColor: noColor}, &Folder{Dir: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +138,7 @@ func sgr(s string) string {
 // TestTerminalStreams: a paragraph is shown when it is whole, not at the end.
 func TestTerminalStreams(t *testing.T) {
 	var out bytes.Buffer
-	p, err := Terminal(&out, Style{NoColor: true}, Folder{})
+	p, err := Terminal(&out, Style{NoColor: true}, &Folder{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +166,7 @@ func TestJSON(t *testing.T) {
 	dir := t.TempDir()
 	var out bytes.Buffer
 	list := events(t)
-	printAll(t, JSON(&out, Folder{Dir: dir}), list)
+	printAll(t, JSON(&out, &Folder{Dir: dir}), list)
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if len(lines) != len(list) {
 		t.Fatalf("%d lines for %d events", len(lines), len(list))
@@ -194,7 +193,7 @@ func TestJSON(t *testing.T) {
 func TestFolderReplacesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "out")
 	var told []string
-	f := Folder{Dir: dir, Saved: func(p string) { told = append(told, p) }}
+	f := &Folder{Dir: dir, Saved: func(p string) { told = append(told, p) }}
 	for i, want := range []string{"a.csv", "a-2.csv", "a-3.csv"} {
 		got, err := f.File("a.csv", strings.NewReader(want))
 		if err != nil || got != filepath.Join(dir, want) {
@@ -206,6 +205,9 @@ func TestFolderReplacesNothing(t *testing.T) {
 	}
 	if got, err := f.File("sub/b.txt", strings.NewReader("b")); err != nil || got != filepath.Join(dir, "sub", "b.txt") {
 		t.Errorf("%s, %v", got, err)
+	}
+	if got := f.Path("a.csv"); got != filepath.Join(dir, "a-3.csv") {
+		t.Errorf("a.csv is said to be in %s", got)
 	}
 	if len(told) != 4 {
 		t.Errorf("told of %v", told)
@@ -222,7 +224,7 @@ func TestFolderKeepsFilesInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"../x", "/etc/x", "link/x", "a/../../x"} {
-		if p, err := (Folder{Dir: dir}).File(name, strings.NewReader("x")); err == nil {
+		if p, err := (&Folder{Dir: dir}).File(name, strings.NewReader("x")); err == nil {
 			t.Errorf("%s was written to %s", name, p)
 		}
 	}

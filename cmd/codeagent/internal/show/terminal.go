@@ -28,7 +28,7 @@ type Style struct {
 // the paragraph.
 type terminal struct {
 	out      io.Writer
-	folder   Folder
+	folder   *Folder
 	style    Style
 	markdown *glamour.TermRenderer
 	held     strings.Builder // words that are no whole paragraph yet
@@ -43,7 +43,7 @@ type terminal struct {
 
 // Terminal shows events on a terminal. What models and code say cannot control
 // it; see Clean.
-func Terminal(out io.Writer, style Style, folder Folder) (Printer, error) {
+func Terminal(out io.Writer, style Style, folder *Folder) (Printer, error) {
 	if style.Width <= 0 {
 		style.Width = 80
 	}
@@ -200,6 +200,9 @@ func (t *terminal) output(o *strands.ToolOutput) {
 		}
 		t.endLine()
 		t.line("picture: "+path+"\n", t.bar)
+	case o.File != nil:
+		t.endLine()
+		t.line("file: "+t.folder.Path(o.File.Name)+"\n", t.bar)
 	case o.Progress != "":
 		t.progress(o.Progress)
 	case o.Part != nil && o.Part.Text != "":
