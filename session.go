@@ -178,6 +178,14 @@ func (s *Session) AddTools(tools ...Tool) error {
 	return nil
 }
 
+// Tool returns the tool of that name that the session offers outside of a
+// single run; nil when there is none.
+func (s *Session) Tool(name string) Tool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tools.find(name)
+}
+
 // RemoveTool stops offering a tool and says whether it was offered.
 func (s *Session) RemoveTool(name string) bool {
 	var extra []Tool
