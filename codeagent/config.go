@@ -103,6 +103,17 @@ func Instructions(cfg Config) (string, error) {
 	return p.instructions, nil
 }
 
+// REPL returns the Python session of s, a session of an agent made by New; it
+// is opened when no code has run yet. A program reads the files that code
+// wrote through its python.Filer. It belongs to s: do not close it.
+func REPL(ctx context.Context, s *strands.Session) (python.Session, error) {
+	tool := s.Tool(replTool)
+	if tool == nil {
+		return nil, &strands.InputError{Field: "s", Reason: "it is no session of an agent made by codeagent.New"}
+	}
+	return python.Attached(ctx, s, tool)
+}
+
 // strands returns the part of c that is not about Python.
 func (c *Config) strands() strands.Config {
 	return strands.Config{
