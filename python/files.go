@@ -97,9 +97,7 @@ func (s *session) WriteFile(ctx context.Context, name string, data io.Reader) er
 		if err := w.quiet(); err != nil {
 			return err
 		}
-		id := newRunID()
-		head := binary.LittleEndian.AppendUint16(nil, uint16(len(name)))
-		head = append(head, name...)
+		put := putter{ctx: ctx, w: w, id: newRunID(), name: name}
 		buf := make([]byte, frame.MaxData)
 		for first := true; ; first = false {
 			n, err := io.ReadFull(data, buf)
@@ -107,23 +105,36 @@ func (s *session) WriteFile(ctx context.Context, name string, data io.Reader) er
 			if err != nil && !last {
 				// The file is half written; the worker can only be told so by
 				// an end.
-				_ = w.w.Write(frame.Put, writePatience, id[:], []byte{putFlags(first, true)}, head)
-				_, _ = w.next(id, frame.WhilePutting)
-				return &hostError{fmt.Errorf("python: reading what to write to %s: %w", name, err)}
+				return errors.Join(put.piece(first, true, buf[:n]),
+					&hostError{fmt.Errorf("python: reading what to write to %s: %w", name, err)})
 			}
-			if err := w.w.Write(frame.Put, writePatience, id[:], []byte{putFlags(first, last)}, head, buf[:n]); err != nil {
+			if err := put.piece(first, last, buf[:n]); err != nil || last {
 				return err
 			}
-			if last {
-				break
-			}
 		}
-		f, err := w.next(id, frame.WhilePutting)
-		if err == nil && f.Type == frame.Failed {
-			return failure("writing "+name, f.Body)
-		}
-		return err
 	})
+}
+
+// putter sends a file in pieces, of which the worker confirms each.
+type putter struct {
+	ctx  context.Context
+	w    *wire
+	id   frame.RunID
+	name string
+}
+
+func (p *putter) piece(first, last bool, data []byte) error {
+	head := append([]byte{putFlags(first, last)}, binary.LittleEndian.AppendUint16(nil, uint16(len(p.name)))...)
+	head = append(head, p.name...)
+	if err := p.w.w.Write(frame.Put, writePatience, p.id[:], head, data); err != nil {
+		return err
+	}
+	patience(p.ctx, p.w)
+	f, err := p.w.next(p.id, frame.WhilePutting)
+	if err == nil && f.Type == frame.Failed {
+		return failure("writing "+p.name, f.Body)
+	}
+	return err
 }
 
 func putFlags(first, last bool) byte {

@@ -85,7 +85,8 @@ var (
 )
 
 // isPlain says whether encoding/json says all there is to say about a type: no
-// bytes, times, decimals or interfaces in it.
+// bytes, times, decimals, interfaces or floats in it. A float is none because
+// it must not become an int in Python when it is a whole number.
 func isPlain(t reflect.Type) bool {
 	if known, ok := plainTypes.Load(t); ok {
 		return known.(bool)
@@ -94,7 +95,7 @@ func isPlain(t reflect.Type) bool {
 	plain := false
 	switch t.Kind() {
 	case reflect.Bool, reflect.String, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint,
-		reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+		reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		plain = !special(t)
 	case reflect.Pointer:
 		plain = !special(t) && isPlain(t.Elem())
@@ -153,8 +154,20 @@ func (e *encoder) value(v reflect.Value, depth int) error {
 		return e.plain(v)
 	}
 	switch t.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Pointer:
 		return e.value(v.Elem(), depth+1)
+	case reflect.Interface:
+		if v.Elem().IsValid() && v.Elem().CanFloat() && !special(v.Elem().Type()) {
+			return e.plain(v) // decoded JSON, where every number is a float
+		}
+		return e.value(v.Elem(), depth+1)
+	case reflect.Float32, reflect.Float64:
+		start := e.Len()
+		err := e.plain(v)
+		if !bytes.ContainsAny(e.Bytes()[start:], ".e") {
+			e.WriteString(".0")
+		}
+		return err
 	case reflect.Slice:
 		if v.IsNil() {
 			e.WriteString("null")
