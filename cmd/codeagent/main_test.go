@@ -413,7 +413,21 @@ func TestDemo(t *testing.T) {
 // TestDemoWithoutIndex: growth rates, no chart, and why, on a machine without
 // packages.
 func TestDemoWithoutIndex(t *testing.T) {
-	cache := t.TempDir()
+	// A cache of its own, without packages. Not below /tmp, which a session
+	// has for itself.
+	base := ""
+	if runtime.GOOS != "windows" {
+		base = "/var/tmp"
+	}
+	cache, err := os.MkdirTemp(base, "codeagent-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(cache); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := os.Chmod(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -196,11 +196,13 @@ func harmless(w io.Writer) io.Writer {
 	return w
 }
 
+// traceback ends with the exception. That of a timeout or a crash ends with
+// what stopped the code, so its own name is put behind.
 func traceback(e *python.Exception) string {
-	if e.Traceback != "" {
+	if strings.Contains(e.Traceback, e.Type) {
 		return e.Traceback
 	}
-	return e.Error()
+	return strings.TrimLeft(strings.TrimRight(e.Traceback, "\n")+"\n"+e.Error(), "\n")
 }
 
 // outcome is the exit code of a result. What printed says was told already.
