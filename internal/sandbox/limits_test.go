@@ -91,7 +91,7 @@ func TestCPULimitEndsTheSession(t *testing.T) {
 		if err != nil || e.Signal != "SIGKILL" || !e.Time || e.Memory || e.Code != -1 {
 			t.Errorf("Exit %+v, %v", e, err)
 		}
-		if e.CPU < 900*time.Millisecond || e.CPU > 3*time.Second {
+		if e.CPU < 750*time.Millisecond || e.CPU > 3*time.Second {
 			t.Errorf("%v of processor time, want about 1 s", e.CPU)
 		}
 	})

@@ -109,7 +109,7 @@ func (p profile) rules() map[string]action {
 	set(allowed, always(retAllow))
 	set(fileOwner, always(retAllow))
 	if p.pretendOwner {
-		set(fileOwner, always(retErrno|0))
+		set(fileOwner, always(retErrno)) // errno 0
 	}
 	set(refused, always(retEPERM))
 	if p.programs {

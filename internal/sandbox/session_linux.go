@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,8 @@ type session struct {
 
 	exit    Exit
 	waitErr error
+
+	killed atomic.Bool // by Close
 
 	mu     sync.Mutex
 	handle int // pidfd; -1 before the fork and after Close
@@ -94,6 +97,7 @@ func (s *session) Wait(ctx context.Context) (Exit, error) {
 // Close implements Process.
 func (s *session) Close() error {
 	s.closeOnce.Do(func() {
+		s.killed.Store(true)
 		if err := s.signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			s.closeErr = err
 		}
@@ -133,11 +137,12 @@ func (s *session) ended(status unix.WaitStatus, cpu time.Duration) {
 	if status.Signaled() {
 		s.exit.Signal = unix.SignalName(status.Signal())
 	}
-	if s.exit.Signal == "SIGKILL" {
+	if s.exit.Signal == "SIGKILL" && !s.killed.Load() {
 		s.mu.Lock()
 		s.exit.Memory = s.group.outOfMemory()
 		s.mu.Unlock()
-		s.exit.Time = s.limits.CPU > 0 && cpu >= s.limits.CPU-100*time.Millisecond
+		// The limit is counted in ticks, which cpu is not.
+		s.exit.Time = !s.exit.Memory && s.limits.CPU > 0 && cpu >= s.limits.CPU*3/4
 	}
 	close(s.exited)
 }

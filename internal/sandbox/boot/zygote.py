@@ -5,6 +5,7 @@ descriptors ride on the first byte of a frame.
 """
 
 import base64
+import errno
 import faulthandler
 import gc
 import importlib
@@ -17,6 +18,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 import traceback
 from types import ModuleType
 from typing import Any, Callable, NoReturn
@@ -218,13 +220,24 @@ def _remove_cgroup(folder: int, name: str) -> None:
     """Removes a group of ours and the groups of its sessions, by the descriptor of the folder it is in."""
     try:
         group = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-        with os.scandir(group) as entries:
-            sessions = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
-        for session in sessions:
-            os.rmdir(session, dir_fd=group)
-        os.rmdir(name, dir_fd=folder)
     except OSError:
-        pass  # the next start sweeps it
+        return
+    with os.scandir(group) as entries:
+        sessions = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+    for session in sessions:
+        _remove_folder(session, group)
+    _remove_folder(name, folder)
+
+
+def _remove_folder(name: str, parent: int) -> None:
+    for _ in range(100):
+        try:
+            os.rmdir(name, dir_fd=parent)
+            return
+        except OSError as e:
+            if e.errno != errno.EBUSY:
+                return  # the next start sweeps it
+            time.sleep(0.002)  # the kernel is about to take the last process out
 
 
 def _forget_bootstrap() -> None:
