@@ -76,14 +76,14 @@ func BenchmarkFind(b *testing.B) {
 
 // Four at once in a fresh folder: one unpacks, the others wait for it.
 func TestOneUnpacksOthersWait(t *testing.T) {
-	var unpacked atomic.Int32
-	dir := t.TempDir()
+	var times atomic.Int32
+	from, dir := unpacked(t), t.TempDir()
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			dist := embedded.Distribution()
+			dist := copied(from)
 			extract := dist.Extract
-			dist.Extract = func(dir string) (string, error) { unpacked.Add(1); return extract(dir) }
+			dist.Extract = func(dir string) (string, error) { times.Add(1); return extract(dir) }
 			m := &pyenv.Manager{Dir: dir, Embedded: dist}
 			if in, err := m.Find(t.Context(), nil); err != nil {
 				t.Error(err)
@@ -93,7 +93,7 @@ func TestOneUnpacksOthersWait(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := unpacked.Load(); n != 1 {
+	if n := times.Load(); n != 1 {
 		t.Errorf("unpacked %d times", n)
 	}
 }
@@ -102,8 +102,8 @@ func TestOneUnpacksOthersWait(t *testing.T) {
 // the next one cleans up. The next one here works under umask 077, which must
 // not keep a session of another user id out.
 func TestKilledWhileUnpacking(t *testing.T) {
-	dir := t.TempDir()
-	killed := child(t, childTask{Cache: dir, Hang: true})
+	from, dir := unpacked(t), t.TempDir()
+	killed := child(t, childTask{Cache: dir, From: from, Hang: true})
 	out, err := killed.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestKilledWhileUnpacking(t *testing.T) {
 		t.Fatal("the child was not in the middle of unpacking")
 	}
 
-	text, err := child(t, childTask{Cache: dir, OpenToMe: true}).Output()
+	text, err := child(t, childTask{Cache: dir, From: from, OpenToMe: true}).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
