@@ -20,8 +20,13 @@ _eval = eval
 _Expr = _ast.Expr
 _Expression = _ast.Expression
 _modules = sys.modules
+_settrace = sys.settrace
+_setprofile = sys.setprofile
 _lines = linecache.cache
 _TracebackException = traceback.TracebackException
+# Not kind.__qualname__: a metaclass of the model's may answer that.
+_qualname = type.__dict__["__qualname__"].__get__
+_module = type.__dict__["__module__"].__get__
 NOTHING: Any = object()
 
 
@@ -76,6 +81,20 @@ class Cells:
         if not self._snapshot:
             self._snapshot = dict(_modules)
 
+    def forget_halves(self) -> None:
+        """After an interrupt: drop the parts of packages whose import it ended.
+
+        Python forgets a module whose import failed, but not the modules below
+        it, and with those the next import would make a broken package.
+        """
+        for name in list(_modules):
+            parent = name.rpartition(".")[0]
+            while parent:
+                if parent not in _modules:
+                    _modules.pop(name, None)
+                    break
+                parent = parent.rpartition(".")[0]
+
     def run(self, source: str) -> Any:
         """Run the next cell; returns the value of its last expression or NOTHING."""
         self._count += 1
@@ -94,10 +113,19 @@ class Cells:
         return NOTHING if last is None else self._execute(last)
 
     def _execute(self, code: types.CodeType) -> Any:
-        result = _eval(code, self.names)
-        if code.co_flags & _COROUTINE:
-            return self.loop.run(result)
-        return result
+        try:
+            result = _eval(code, self.names)
+            if code.co_flags & _COROUTINE:
+                return self.loop.run(result)
+            return result
+        finally:
+            # Here, not in a function of its own: the model's trace function
+            # would be called with it. One that raises is unset by that.
+            try:
+                _setprofile(None)
+            except BaseException:
+                _setprofile(None)
+            _settrace(None)
 
     def show(self, value: Any) -> str:
         """repr, and the value becomes _, as in an interactive interpreter."""
@@ -110,13 +138,15 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop: Any = None
+        self._asyncio: Any = None  # the module, which may be imported anew
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         import asyncio
 
         loop = self._loop
-        if loop is None or loop.is_closed() or loop.is_running():
+        if loop is None or asyncio is not self._asyncio or loop.is_closed() or loop.is_running():
             loop = self._loop = asyncio.new_event_loop()
+            self._asyncio = asyncio
         asyncio.set_event_loop(loop)
         task = loop.create_task(coroutine)
         try:
@@ -131,9 +161,7 @@ class _Loop:
         """Tasks that have not ended."""
         if self._loop is None or self._loop.is_closed():
             return 0
-        import asyncio
-
-        return len(asyncio.all_tasks(self._loop))
+        return len(self._asyncio.all_tasks(self._loop))
 
 
 class Report:
@@ -141,9 +169,11 @@ class Report:
 
     def __init__(self, error: BaseException, sources: Sources) -> None:
         self._error, self._sources = error, sources
-        self.type = _careful(self._type, type(error).__name__)
-        self.message = _careful(lambda: _text(str(error)), "")
-        self.traceback = _careful(self._traceback, "")
+        self.type = _careful(self._type, "Exception")
+        message = _careful(lambda: _text(str(error)), None)
+        self.message = message or ""
+        # A __str__ that failed once is not asked again: it may take for ever.
+        self.traceback = "" if message is None else _careful(self._traceback, "")
         if not self.traceback:
             self.traceback = _careful(self._short_traceback, self.type)
 
@@ -151,20 +181,21 @@ class Report:
         """Which limit the exception is about, if it is about one."""
         return _careful(lambda: limits.hint(self._error, self._place(), workdir), "")
 
-    def _place(self) -> tuple[str, str, str]:
-        entry, file, function, line = self._error.__traceback__, "", "", ""
+    def _place(self) -> tuple[set[str], str]:
+        """The files that it came through, and the model's innermost line."""
+        entry, files, line = self._error.__traceback__, set(), ""
         while entry is not None:
-            code = entry.tb_frame.f_code
-            file, function = code.co_filename.rpartition("/")[2], code.co_name
-            if code.co_filename in self._sources:
-                line = self._sources.line(code.co_filename, entry.tb_lineno)
+            name = entry.tb_frame.f_code.co_filename
+            files.add(name.replace("\\", "/").rpartition("/")[2])
+            if name in self._sources:
+                line = self._sources.line(name, entry.tb_lineno)
             entry = entry.tb_next
-        return file, function, line
+        return files, line
 
     def _type(self) -> str:
         kind = type(self._error)
-        name, module = kind.__qualname__, kind.__module__
-        return name if module in ("builtins", "__main__") else f"{module}.{name}"
+        name, module = _qualname(kind), _module(kind)
+        return _text(name if module in ("builtins", "__main__") else f"{module}.{name}", 200)
 
     def _traceback(self) -> str:
         error = self._error
@@ -197,7 +228,7 @@ class Report:
         return _text("".join(told))
 
 
-def _careful(make: Callable[[], Any], otherwise: str) -> str:
+def _careful(make: Callable[[], Any], otherwise: Any) -> Any:
     try:
         made = make()
     except BaseException:

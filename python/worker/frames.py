@@ -134,6 +134,7 @@ class Link:
         self.lock = _thread.RLock()
         self.run: bytes | None = None  # the id that frames of a run begin with
         self._buffer = bytearray()
+        self._taken: bytes | None = None  # what a lack of memory kept out of the buffer
 
     def take(self) -> Frame | None:
         """The next frame, if all of it is here."""
@@ -154,12 +155,15 @@ class Link:
         size = _CHUNK
         if len(buffer) >= 5:
             size = min(max(_CHUNK, _unpack(buffer)[0] + 5 - len(buffer)), _BIG)
-        data = self.channel.receive(size)
+        data = self._taken
         if data is None:
-            return False
+            data = self._taken = self.channel.receive(size)
+            if data is None:
+                return False
         if not data:
             raise EOFError
         buffer += data
+        self._taken = None
         return True
 
     def send(self, kind: bytes, body: bytes) -> None:

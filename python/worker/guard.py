@@ -13,6 +13,8 @@ import sys
 from types import ModuleType
 from typing import Any, Callable, Iterable, Iterator
 
+from strands_worker.interrupts import Interrupts
+
 _import = BUILTINS["__import__"]
 _modules = sys.modules
 _FUNCTIONS = ("__import__", "import_module")
@@ -57,6 +59,7 @@ class Guard:
         self.allowed = Allowed(patterns)
         self.builtins: dict[str, Any] = dict(BUILTINS)
         self.builtins.update(_site_builtins())
+        self.interrupts = Interrupts(self.builtins)  # they tell the model's frames by these builtins
         self._on = on
         self._recording = False
         if on:
@@ -102,7 +105,7 @@ class Guard:
                     yield name.value
 
     def _make_import(self) -> Callable[..., Any]:
-        allowed = self.allowed
+        allowed, interrupts = self.allowed, self.interrupts
 
         def __import__(
             name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
@@ -119,6 +122,8 @@ class Guard:
                     full = f"{name}.{attribute}"
                     if full not in allowed and isinstance(_modules.get(full), ModuleType):
                         self._refuse(full)
+                if interrupts.armed:
+                    interrupts.checkpoint()
                 return module
             if not fromlist or any(f"{name}.{attribute}" not in allowed for attribute in fromlist):
                 self._refuse(name)

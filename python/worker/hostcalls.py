@@ -18,7 +18,7 @@ from typing import Any, AsyncIterator, Callable, Iterator
 from strands_worker.frames import Frame, Link, SocketChannel
 from strands_worker.interrupts import Interrupts
 from strands_worker.streams import Output
-from strands_worker.values import decode, encode
+from strands_worker.values import decode
 
 _CALL = struct.Struct("<II").pack
 _DROP = struct.Struct("<I").pack
@@ -31,7 +31,7 @@ _deque = deque
 _exit = os._exit
 VALUE, FAILED, ITEM, END, ENDED = 0, 1, 2, 3, -1  # ENDED: the run is over
 
-Reply = tuple[int, bytes]
+Reply = tuple[int, bytes]  # the status, and the frame's body
 
 
 class _Call:
@@ -97,13 +97,13 @@ class Calls:
         run, ident, status = _REPLY(body)
         call = self._pending.get(ident)
         if call is not None and call.run == run:
-            call.replies.append((status, body[_REPLY_SIZE:]))
+            call.replies.append((status, body))
             call.wake()
 
     def _next(self, call: _Call) -> Reply:
         """The next reply to a call, for a thread that may block."""
         replies, link = call.replies, self._link
-        checkpoint = self._interrupts.checkpoint if _is_main() else _nothing
+        checkpoint = self._interrupts.checkpoint
         while not replies:
             checkpoint()
             if not self._lead.acquire(False):
@@ -152,8 +152,10 @@ class Calls:
             status, body = self._next(call)
         finally:
             self._pending.pop(call.id, None)
+        if self._interrupts.armed:
+            self._interrupts.checkpoint()
         if status == VALUE:
-            return decode(body)
+            return decode(body, _REPLY_SIZE)
         raise _exception(status, body)
 
     def stream(self, function: int, arguments: Callable[[], bytes]) -> Iterator[Any]:
@@ -165,7 +167,7 @@ class Calls:
                 status, body = self._next(call)
                 if status != ITEM:
                     break
-                yield decode(body)
+                yield decode(body, _REPLY_SIZE)
         finally:
             self._finish(call, status)
         if status not in (END, VALUE):
@@ -194,7 +196,7 @@ class Calls:
         finally:
             self._pending.pop(call.id, None)
         if status == VALUE:
-            return decode(body)
+            return decode(body, _REPLY_SIZE)
         raise _exception(status, body)
 
     async def stream_async(self, function: int, arguments: Callable[[], bytes]) -> AsyncIterator[Any]:
@@ -205,7 +207,7 @@ class Calls:
                 status, body = await self._next_async(call)
                 if status != ITEM:
                     break
-                yield decode(body)
+                yield decode(body, _REPLY_SIZE)
         finally:
             self._finish(call, status)
         if status not in (END, VALUE):
@@ -279,23 +281,6 @@ class Calls:
                 return
 
 
-def _nothing() -> None:
-    """The checkpoint of threads that no signal reaches."""
-
-
-_main_thread = 0
-
-
-def _is_main() -> bool:
-    return _thread.get_ident() == _main_thread
-
-
-def in_main_thread() -> None:
-    """Remember which thread gets the signals; called once by it."""
-    global _main_thread
-    _main_thread = _thread.get_ident()
-
-
 # --- exceptions ------------------------------------------------------------
 
 
@@ -312,7 +297,7 @@ def _exception(status: int, body: bytes) -> Exception:
     if status == ENDED:
         return RuntimeError("the snippet that made this call has ended")
     try:
-        told = decode(body)
+        told = decode(body, _REPLY_SIZE)
         name, message = str(told.get("type") or ""), str(told.get("message") or "")
     except (ValueError, AttributeError):
         return HostError("the host's answer was not understood")

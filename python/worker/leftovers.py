@@ -1,9 +1,10 @@
-"""What a snippet leaves behind in the process: threads and descriptors."""
+"""What a snippet leaves behind in the process: threads, descriptors, full memory."""
 
 from strands_worker.private import BUILTINS as __builtins__
 
 import _thread
 import gc
+import mmap
 import os
 import sys
 from typing import Any
@@ -17,6 +18,7 @@ _modules = sys.modules
 _count = _thread._count
 _dup = os.dup
 _close = os.close
+_Module = type(os)
 
 
 def threads(own: int) -> list[str]:
@@ -127,8 +129,35 @@ def _numbers(value: Any, depth: int = 3) -> set[int]:
     if depth and type(value) in (dict, list, tuple, set, frozenset):
         for item in list(value.values() if type(value) is dict else value):
             found |= _numbers(item, depth - 1)
-    elif depth and hasattr(type(value), "__dict__") and type(getattr(value, "__dict__", None)) is dict:
-        for item in list(value.__dict__.values()):
-            if type(item) is int:
-                found |= _numbers(item, 0)
+    elif depth and type(value) is not _Module:  # whose numbers are constants
+        names = getattr(value, "__dict__", None)
+        if type(names) is dict:
+            found.update(n for n in list(names.values()) if type(n) is int and 0 <= n < 1 << 16)
     return found
+
+
+class Ballast:
+    """Address space to give back when memory is short, so that we can say so.
+
+    It is never touched: it costs no memory, only room below the limit.
+    """
+
+    _SIZE = 4 << 20
+    _AMPLE = 16 << 20  # below this it stays given back
+
+    def __init__(self) -> None:
+        self._held: Any = None
+
+    def take(self) -> None:
+        if self._held is None and resource is not None:
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            try:
+                mmap.mmap(-1, self._AMPLE, flags=flags).close()
+                self._held = mmap.mmap(-1, self._SIZE, flags=flags)
+            except (OSError, MemoryError):
+                pass
+
+    def give(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()

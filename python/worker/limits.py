@@ -12,15 +12,15 @@ except ImportError:  # Windows
 
 _PROCESSES = ("fork", "spawn", "exec", "system", "popen", "Popen", "subprocess", "Process")
 _NETWORK = ("socket", "connect", "urlopen", "request", "http")
-_PROCESS_FILES = ("subprocess.py", "popen_fork.py", "popen_spawn_posix.py", "popen_forkserver.py", "os.py", "pty.py")
-_NETWORK_FILES = ("socket.py", "ssl.py", "connection.py", "client.py")
+_PROCESS_FILES = {"subprocess.py", "popen_fork.py", "popen_spawn_posix.py", "popen_forkserver.py", "pty.py"}
+_NETWORK_FILES = {"socket.py", "ssl.py", "connection.py", "client.py"}
 
 
-def hint(error: BaseException, place: tuple[str, str, str], workdir: str) -> str:
+def hint(error: BaseException, place: tuple[set[str], str], workdir: str) -> str:
     """A sentence about an exception, or "".
 
-    place is where it was raised: the file's base name, the function, the line
-    of the model's code.
+    place is where it comes from: the base names of files on its way, and the
+    innermost line of the model's code.
     """
     if isinstance(error, MemoryError):
         limit = _limit("RLIMIT_AS")
@@ -41,11 +41,11 @@ def hint(error: BaseException, place: tuple[str, str, str], workdir: str) -> str
     return ""
 
 
-def _forbidden(place: tuple[str, str, str]) -> str:
-    file, function, line = place
-    if file in _PROCESS_FILES or any(word in line for word in _PROCESSES):
+def _forbidden(place: tuple[set[str], str]) -> str:
+    files, line = place
+    if files & _PROCESS_FILES or any(word in line for word in _PROCESSES):
         return "processes are not allowed here; use Python libraries"
-    if file in _NETWORK_FILES or any(word in line for word in _NETWORK):
+    if files & _NETWORK_FILES or any(word in line for word in _NETWORK):
         return "the network is not allowed here; use the functions offered"
     return ""
 

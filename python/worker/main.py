@@ -2,7 +2,6 @@
 
 from strands_worker.private import BUILTINS as __builtins__
 
-import _thread
 import faulthandler
 import gc
 import os
@@ -14,7 +13,7 @@ from strands_worker import cells, figures, functions, leftovers, limits, modules
 from strands_worker.files import Folder
 from strands_worker.frames import Frame, Link, open_channel
 from strands_worker.guard import Guard
-from strands_worker.hostcalls import Calls, in_main_thread
+from strands_worker.hostcalls import Calls
 from strands_worker.interrupts import Interrupts
 from strands_worker.streams import STDERR, STDOUT, Fronts, Output, cut_at
 from strands_worker.values import decode, encode
@@ -22,7 +21,6 @@ from strands_worker.values import decode, encode
 VERSION = 1
 _RUN = 8
 _PIECE = 1 << 20
-_BALLAST = 1 << 20
 _DONE = encode(
     {"error": None, "interrupted": False, "stdout_cut": 0, "stderr_cut": 0, "full_output": "", "warnings": []}
 )
@@ -34,7 +32,6 @@ _get_recursion_limit = sys.getrecursionlimit
 
 def serve(fd_in: int, fd_out: int | None = None) -> None:
     """Answer the host on a stream socket, or a pair of pipes, until it is gone."""
-    in_main_thread()
     try:
         faulthandler.enable(2, all_threads=True)
     except (OSError, RuntimeError, ValueError):
@@ -59,11 +56,11 @@ class _Session:
         self._workdir = config.get("workdir") or os.getcwd()
         os.chdir(self._workdir)
         self._guard = Guard(bool(config.get("guard")), config.get("libraries") or ())
-        self._interrupts = Interrupts(self._guard.builtins)
+        self._interrupts = self._guard.interrupts
         self._output = Output(
             link, _number(config, "output_limit", 1 << 16), _number(config, "spool_limit", 16 << 20), self._workdir
         )
-        self._fronts = Fronts(self._output)
+        self._fronts = Fronts(self._output, self._interrupts)
         self._calls = Calls(link, self._interrupts, self._output)
         self._sources = cells.Sources()
         self._cells = cells.Cells(self._guard, self._sources)
@@ -74,7 +71,7 @@ class _Session:
             os.environ.setdefault("MPLBACKEND", "Agg")
         self._value_limit = min(_number(config, "value_limit", 1 << 16), (1 << 20) - 4096)
         self._initialized = False
-        self._ballast: Any = None
+        self._ballast = leftovers.Ballast()
         self._handlers = {
             ord("E"): self._exec, ord("L"): self._list, ord("G"): self._read, ord("W"): self._write,
         }  # fmt: skip
@@ -98,7 +95,11 @@ class _Session:
     # --- running code
 
     def _exec(self, run: bytes, source: bytes) -> None:
-        self._begin(run)
+        try:
+            self._begin(run)
+        except MemoryError:
+            self._ballast.give()
+            self._begin(run)
         error: BaseException | None = None
         value: Any = cells.NOTHING
         shown = ""
@@ -114,24 +115,24 @@ class _Session:
             error = e
         self._interrupts.calm()
         value = None
+        if issubclass(type(error), MemoryError):  # isinstance would ask the model's object
+            self._ballast.give()
         try:
+            if self._interrupts.raised:
+                self._cells.forget_halves()
             body = self._end(error, stage, shown)
         except MemoryError:
-            self._ballast = error = None
+            error = None
+            self._ballast.give()
             gc.collect()
             body = self._end(MemoryError(), stage, "")
-        finally:
-            error = None
         self._interrupts.end()
         self._link.finish(b"d", body)
         self._calls.abandon()
 
     def _begin(self, run: bytes) -> None:
-        if self._ballast is None:
-            try:
-                self._ballast = bytearray(_BALLAST)  # room to say that memory is short
-            except MemoryError:
-                pass
+        """Put back what the model may have changed; may be done twice."""
+        self._ballast.take()
         if _get_recursion_limit() < _recursion_limit:
             _set_recursion_limit(_recursion_limit)
         self._fronts.restore()

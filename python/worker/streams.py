@@ -15,6 +15,7 @@ import time
 from typing import Any, Callable, Iterable, NoReturn
 
 from strands_worker.frames import SPLIT, Link
+from strands_worker.interrupts import Interrupts
 
 _encode = str.encode
 _decode = _codecs.utf_8_decode
@@ -324,7 +325,8 @@ class Front(io.TextIOBase):
     write_through = True
     mode = "w"
 
-    def __init__(self, output: Output, kind: bytes) -> None:
+    def __init__(self, output: Output, interrupts: Interrupts, kind: bytes) -> None:
+        self._interrupts = interrupts
         self._send = output.write
         self._flush = output.flush
         self._kind = kind
@@ -337,6 +339,8 @@ class Front(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if text:
             self._send(self._kind, _encode(text, "utf-8", "backslashreplace"))
+            if self._interrupts.armed:
+                self._interrupts.checkpoint()
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -393,14 +397,15 @@ class NoInput(io.TextIOBase):
 class Fronts:
     """The objects in sys, put back before each run."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, output: Output, interrupts: Interrupts) -> None:
+        self._output, self._interrupts = output, interrupts
         self._classes = [(c, dict(vars(c))) for c in (Front, NoInput, _Binary)]
         self._make()
 
     def _make(self) -> None:
         self.stdin = NoInput()
-        self.stdout, self.stderr = Front(self._output, STDOUT), Front(self._output, STDERR)
+        self.stdout = Front(self._output, self._interrupts, STDOUT)
+        self.stderr = Front(self._output, self._interrupts, STDERR)
         self._clean = [(f, dict(f.__dict__)) for f in (self.stdin, self.stdout, self.stderr)]
 
     def restore(self) -> None:

@@ -97,9 +97,9 @@ class _Context:
 _scan = _json.make_scanner(_Context())
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, start: int = 0) -> Any:
     """A value from the host's JSON, tags included."""
-    text = str(data, "utf-8", "replace").lstrip()
+    text = str(memoryview(data)[start:], "utf-8", "replace").lstrip()
     try:
         return _scan(text, 0)[0]
     except StopIteration:
@@ -215,7 +215,7 @@ def _base(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     if isinstance(value, _timedelta):
-        return None if value != value else value.total_seconds()
+        return value.total_seconds()
     if isinstance(value, _datetime):
         if value != value:  # pandas.NaT
             return None
