@@ -63,6 +63,11 @@ type Config struct {
 	KeepState bool
 	// NoTempDir leaves the working directory out of the prompt.
 	NoTempDir bool
+	// DocLimit is how many characters of documentation of functions, objects
+	// and modules the prompt holds. When there is more, each description is cut
+	// to its first line, and the model is told how to print the rest. 0 =
+	// 40,000; negative = no limit.
+	DocLimit int
 	// Timeout of a snippet; 0 = 180 s; negative = none.
 	Timeout time.Duration
 	// PythonLimits bound the interpreter of a session: memory, disk, output, …

@@ -5,12 +5,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/strandsgo/strands/python"
 )
 
 // defaultTimeout is that of python.Options.
 const defaultTimeout = 180 * time.Second
+
+// defaultDocLimit is about 10,000 tokens.
+const defaultDocLimit = 40_000
 
 // prompt writes the instructions: how the REPL works and how to work with it,
 // then what this agent's REPL offers. The same Config gives the same bytes, so
@@ -33,10 +37,13 @@ func (p *plan) prompt(cfg *Config) string {
 		b.WriteString("\n## Already run\nEach session begins with this code; its names are there for yours.\n")
 		b.WriteString(fenced(strings.Join(p.init, "\n")))
 	}
-	if docs := p.documentation(cfg.Toolkits); docs != "" {
+	if docs, whole := p.documentation(cfg); docs != "" {
 		b.WriteString("\n## Already defined\nUse these without defining or importing them.")
 		if modules := p.importable(cfg.Toolkits); modules != "" {
 			b.WriteString(" Importing works too: " + modules + ".")
+		}
+		if !whole {
+			b.WriteString(" Only the first line of each description is shown; help(name) prints the rest.")
 		}
 		b.WriteString("\n" + fenced(docs))
 	}
@@ -57,7 +64,10 @@ You act by writing Python. The tool python_repl runs your code in a live CPython
 // sessionRules say how the REPL behaves.
 func (p *plan) sessionRules(cfg *Config) []string {
 	confined := isConfined(cfg.Interpreter)
-	life := "Variables, functions and imports stay for your next calls, until the user's next message: then a fresh session begins."
+	life := "Variables, functions and imports stay for your next calls, until the user's next message: then a fresh session begins, with an empty working directory."
+	if cfg.NoTempDir {
+		life = strings.TrimSuffix(life, ", with an empty working directory.") + "."
+	}
 	if cfg.KeepState {
 		life = "Variables, functions and imports stay for the whole conversation."
 	}
@@ -96,6 +106,9 @@ func (p *plan) workRules() []string {
 	}
 	if p.offers() {
 		rules = append(rules, "Prefer the functions below to code of your own. Pass arguments by name. They raise exceptions when they fail: do not invent what they should have returned.")
+		if len(p.options.Namespaces) > 0 {
+			rules = append(rules, "Run slow ones side by side: await asyncio.gather(f.aio(x=1), f.aio(x=2)). The await needs no function around it.")
+		}
 	}
 	return append(rules,
 		"State only figures that your code computed. As soon as you know the answer stop calling the tool and write it: short and exact, with units.")
@@ -126,11 +139,12 @@ func (p *plan) draws(confined bool) bool {
 	return !confined || covered("matplotlib", p.options.Libraries)
 }
 
-// documentation is the Python stubs of all functions, objects and modules.
-func (p *plan) documentation(toolkits []Toolkit) string {
+// documentation is the Python stubs of all functions, objects and modules, and
+// whether they are whole.
+func (p *plan) documentation(cfg *Config) (docs string, whole bool) {
 	var parts []string
 	modules := p.modules
-	for _, t := range toolkits {
+	for _, t := range cfg.Toolkits {
 		if len(t.Functions)+len(t.Objects) > 0 {
 			parts = append(parts, titled(t.Name, python.Stub(t.namespace())))
 		}
@@ -139,7 +153,35 @@ func (p *plan) documentation(toolkits []Toolkit) string {
 			modules = modules[1:]
 		}
 	}
-	return strings.Join(parts, "\n\n")
+	docs = strings.Join(parts, "\n\n")
+	limit := cfg.DocLimit
+	if limit == 0 {
+		limit = defaultDocLimit
+	}
+	if limit < 0 || utf8.RuneCountInString(docs) <= limit {
+		return docs, true
+	}
+	return shortened(docs), false
+}
+
+// shortened leaves of each docstring the first line.
+func shortened(stub string) string {
+	const quotes = `"""`
+	var b strings.Builder
+	inside := false
+	for line := range strings.Lines(stub) {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case inside:
+			inside = trimmed != quotes
+		case strings.HasPrefix(trimmed, quotes) && strings.Count(line, quotes) == 1:
+			b.WriteString(strings.TrimRight(line, " \n") + quotes + "\n")
+			inside = true
+		default:
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 func titled(module, stub string) string {

@@ -139,10 +139,11 @@ func finance(t *testing.T) codeagent.Toolkit {
 func TestState(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		model := &strandstest.Script{Turns: []strandstest.Turn{
-			{Python: "x = 41"}, {Python: "x += 1; print(x)"}, {Text: "first"},
-			{Python: "print(x)"}, {Text: "second"},
+			{Python: "x = 41"}, {Python: "x += 1; open('x', 'w').close(); print(x)"}, {Text: "first"},
+			{Python: "print(x)"}, {Python: "os.listdir()"}, {Text: "second"},
 		}}
-		s := newAgent(t, codeagent.Config{Model: model, KeepState: keep}).NewSession()
+		kits := []codeagent.Toolkit{{InitializationCode: "import os"}}
+		s := newAgent(t, codeagent.Config{Model: model, KeepState: keep, Toolkits: kits}).NewSession()
 		for _, q := range []string{"one", "two"} {
 			if _, err := s.Ask(t.Context(), q); err != nil {
 				t.Fatal(err)
@@ -153,8 +154,10 @@ func TestState(t *testing.T) {
 		wantText(t, got[1], false, "42")
 		if keep {
 			wantText(t, got[2], false, "42")
+			wantText(t, got[3], false, "['x']")
 		} else {
 			wantText(t, got[2], true, "NameError")
+			wantText(t, got[3], false, "[]")
 		}
 		says := "until the user's next message"
 		if prompt := model.Requests()[0].System[0].Text; strings.Contains(prompt, says) == keep {
@@ -176,6 +179,8 @@ func TestPromptIsTrue(t *testing.T) {
 		"open('report.csv', 'w').write('id,total\\n1,2.5\\n'); print(load_orders('report.csv'))",
 		"import inspect; print(inspect.signature(calculate_roi), inspect.signature(docs.read))",
 		"help(calculate_roi)",
+		"import asyncio; await asyncio.gather(calculate_roi.aio(1, 2), calculate_roi.aio(investment=1, returns=4))",
+		"import os; sorted(os.listdir())",
 	)
 	wantText(t, got[0], false, "25")
 	wantText(t, got[1], false, "50")
@@ -185,6 +190,8 @@ func TestPromptIsTrue(t *testing.T) {
 	wantText(t, got[5], false, "True")
 	wantText(t, got[6], false, "[Order(id=1, total=2.5)]", "report.csv")
 	wantText(t, got[8], false, "Return on investment as a percentage.")
+	wantText(t, got[9], false, "[100.0, 300.0]")
+	wantText(t, got[10], true, "these imports are not allowed")
 }
 
 func TestHostErrorsAreExceptions(t *testing.T) {
