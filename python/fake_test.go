@@ -45,7 +45,7 @@ func (p *fakePeer) interrupted() {
 
 func (p *fakeProcess) Conn() net.Conn         { return p.conn }
 func (p *fakeProcess) Output() *os.File       { return p.output }
-func (p *fakeProcess) Pid() int               { return 0 }
+func (p *fakeProcess) Pid() int               { return -1 }
 func (p *fakeProcess) Dir() string            { return "" }
 func (p *fakeProcess) Report() sandbox.Report { return sandbox.Unconfined() }
 func (p *fakeProcess) Interrupt() error {

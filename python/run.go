@@ -315,17 +315,25 @@ func (r *run) outcome(stop error) (lost string, keep bool) {
 	return "", true
 }
 
-// burns watches an interrupted worker: one that goes on using the processor
-// has threads that nothing reaches. On a busy machine such a thread gets a
-// small share only; an idle worker uses nothing.
+// burns watches an interrupted worker: one that goes on using the processor,
+// or waits for its turn, has threads that nothing reaches. An idle worker does
+// neither.
 func (r *run) burns() bool {
+	const looks = 10
+	watch := r.s.timings.watch
 	before, err := r.w.proc.CPU()
 	if err != nil {
 		return true
 	}
-	time.Sleep(r.s.timings.watch)
+	ready := 0
+	for range looks {
+		time.Sleep(watch / looks)
+		if runnable(r.w.proc.Pid()) {
+			ready++
+		}
+	}
 	after, err := r.w.proc.CPU()
-	return err != nil || after-before > r.s.timings.watch/12
+	return err != nil || after-before > watch/4 || ready > looks/2
 }
 
 // tell puts the outcome into the Result.

@@ -147,6 +147,8 @@ func (e *encoder) value(v reflect.Value, depth int) error {
 	case t == timeType:
 		e.tag("datetime", v.Interface().(time.Time).Format(time.RFC3339Nano))
 		return nil
+	case t.Kind() == reflect.Pointer && (v.IsNil() || t.Elem() == timeType || isDecimal(t.Elem())):
+		return e.value(v.Elem(), depth+1) // of nil that is no value, which is null
 	case isDecimal(t) && t.Kind() != reflect.Pointer:
 		e.tag("decimal", v.Interface().(fmt.Stringer).String())
 		return nil
