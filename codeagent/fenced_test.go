@@ -74,7 +74,10 @@ func streamed(t *testing.T, m strands.Model, req *strands.Request) (text, id, in
 		d, kind := chunk.Delta, "text"
 		switch {
 		case d.ToolCall != nil:
-			kind = "call"
+			kind = "call " + d.ToolCall.ID
+			if d.ToolCall.ID == "" {
+				kind = blocks[d.Block] // goes on
+			}
 			id += d.ToolCall.ID
 			input += d.ToolCall.Input
 		case d.Reasoning != nil:
@@ -150,7 +153,7 @@ func TestFencedOtherParts(t *testing.T) {
 	inner := &parrot{n: 3, reply: strands.Reply{
 		Message: strands.AssistantMessage(
 			strands.Part{Reasoning: &strands.Reasoning{Text: "```python\nthought\n```"}},
-			strands.Text("```python\nx\n```\n"), strands.Text("dropped"), strands.Part{ToolCall: call}),
+			strands.Text("```python\nx\n```\n"), strands.Part{ToolCall: call}, strands.Text("dropped")),
 		StopReason: strands.StopToolUse,
 	}}
 	_, _, _, reply, err := streamed(t, Fenced(inner), replRequest())

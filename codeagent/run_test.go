@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -379,6 +381,7 @@ func TestWhoClosesTheInterpreter(t *testing.T) {
 	if err := agent.Close(); err != nil || given.closed != 0 {
 		t.Errorf("the caller's interpreter was closed %d times (%v)", given.closed, err)
 	}
+	before := children(t)
 	own, err := codeagent.New(codeagent.Config{Model: script("1 + 1"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -392,14 +395,41 @@ func TestWhoClosesTheInterpreter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := children(t); n <= before {
+		t.Errorf("%d processes before, %d with an interpreter", before, n)
+	}
 	if err := own.Close(); err != nil {
 		t.Error(err)
+	}
+	if n := children(t); n != before {
+		t.Errorf("%d processes before, %d after Close", before, n)
 	}
 	for _, err := range repl.Exec(t.Context(), "1") {
 		if !errors.Is(err, strands.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	}
+}
+
+// children counts the processes that this one has started.
+func children(t *testing.T) int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range stats {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(os.Getpid()) {
+			n++
+		}
+	}
+	return n
 }
 
 func TestToolsBesideTheREPL(t *testing.T) {

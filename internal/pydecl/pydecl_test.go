@@ -24,6 +24,7 @@ func TestDeclarations(t *testing.T) {
 		{"f-string in f-string", "x = f'{f\"{'}'}\"}{y:{w}}}}' # '\ndef f(): pass", `def f(): ...`},
 		{"f-string format with quotes", "x = f\"{y:'>{w}}\"\ndef f(): pass", `def f(): ...`},
 		{"f-string with braces", "x = rf'\\{{a}}' f'\\N{DIGIT ONE}{{'\ndef f(): pass", `def f(): ...`},
+		{"f-string with a regular expression", "x = rf'\\{{([^}}\"{y}]'\ndef f(): pass", `def f(): ...`},
 		{"nested function", "def f():\n  def g(): pass\n  class C: pass\ndef h(): pass", "def f(): ...\n\ndef h(): ..."},
 		{"conditional", "try:\n  from a import f\nexcept ImportError:\n  def f(): pass\nif x:\n  def g(a): pass\nelse:\n  def g(b): pass",
 			"def f(): ...\n\ndef g(a): ..."},
