@@ -28,6 +28,7 @@ type attack struct {
 	effect func(w *world) bool
 	root   bool // takes root's rights to begin with
 	amd64  bool // machine code
+	allow  bool // allowed where programs may be started
 }
 
 // world is what there is to attack.
@@ -244,6 +245,7 @@ func TestAttacks(t *testing.T) {
 		LevelNamespaces: start(t, Config{Level: LevelNamespaces}),
 		LevelFiltered:   start(t, Config{Level: LevelFiltered}),
 	}
+	programs := start(t, Config{Processes: true})
 	neighbours := map[Level]*box{}
 	for level, z := range zygotes {
 		neighbours[level] = fork(t, z, SessionConfig{})
@@ -261,6 +263,9 @@ func TestAttacks(t *testing.T) {
 			}
 			w.reset(t)
 			levels(t, func(t *testing.T, level Level) { w.confined(t, a, zygotes[level], neighbours[level]) })
+			if !a.allow {
+				t.Run("programs", func(t *testing.T) { w.confined(t, a, programs, neighbours[LevelNamespaces]) })
+			}
 		})
 	}
 	for _, n := range neighbours {
@@ -343,6 +348,6 @@ func TestAsOrdinaryUser(t *testing.T) {
 // ordinaryTests are those that mean something else for an ordinary user.
 var ordinaryTests = []string{
 	"TestSession", "TestAttacks", "TestLimitsKeepState", "TestThreadLimitsAreOfOneSession", "TestCPULimitEndsTheSession",
-	"TestReport", "TestBinds", "TestPreload", "TestEnvironmentIsFixed", "TestInterruptAndCPU", "TestExit", "TestNothingLeaks",
+	"TestSignalsStayInside", "TestReport", "TestBinds", "TestPreload", "TestEnvironmentIsFixed", "TestInterruptAndCPU", "TestExit", "TestNothingLeaks",
 	"TestKilledZygoteEndsItsSessions", "TestKilledProgramLeavesNothing", "TestFallsBackWithoutNamespaces",
 }

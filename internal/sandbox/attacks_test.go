@@ -111,11 +111,11 @@ open(p, "w").close(); os.unlink(p); escaped()`},
 open(f"/proc/{VICTIM}/root{TARGET}", "a").write("x"); escaped()`},
 
 	// Processes.
-	{name: "fork", code: `
+	{name: "fork", allow: true, code: `
 p = os.fork()
 if p == 0: os._exit(0)
 os.waitpid(p, 0); escaped()`},
-	{name: "clone", code: `
+	{name: "clone", allow: true, code: `
 p = call("clone", 17, 0, 0, 0, 0)
 if p == 0: os._exit(0)
 os.waitpid(p, 0); escaped()`},
@@ -123,16 +123,25 @@ os.waitpid(p, 0); escaped()`},
 p = call("clone3", struct.pack("11Q", 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0), 88)
 if p == 0: os._exit(0)
 os.waitpid(p, 0); escaped()`},
-	{name: "run a program", code: `
+	{name: "run a program", allow: true, code: `
 import subprocess
 if subprocess.run(["/bin/echo", "x"], capture_output=True).stdout: escaped()`},
-	{name: "run a shell", code: `
+	{name: "run a shell", allow: true, code: `
 if os.system("true") == 0: escaped()
 else: print("refused")`},
-	{name: "spawn", code: `
+	{name: "spawn", allow: true, code: `
 p = os.posix_spawn("/bin/true", ["true"], {})
 os.waitpid(p, 0); escaped()`},
-	{name: "become a program", code: `os.execv("/bin/echo", ["echo", "ESCAPED"])`},
+	{name: "connect from a program", code: `
+import subprocess
+there = f"import socket; socket.create_connection(('127.0.0.1', {TCP}), 5); print('there')"
+p = subprocess.run([sys._base_executable or "python3", "-I", "-S", "-c", there], capture_output=True, text=True)
+if "there" in p.stdout: escaped()
+print(p.stderr[-200:])`},
+	{name: "read from a program", code: `
+import subprocess
+if TOKEN in subprocess.run(["/bin/cat", SECRET], capture_output=True, text=True).stdout: escaped()`},
+	{name: "become a program", allow: true, code: `os.execv("/bin/echo", ["echo", "ESCAPED"])`},
 	{name: "become a program without a file", code: `
 f = call("memfd_create", b"x", 0)
 os.write(f, open("/bin/echo", "rb").read())

@@ -40,7 +40,6 @@ type bootConfig struct {
 	Preload      []string          `json:"preload"`
 	Filter       filter            `json:"filter"`
 	Readable     []string          `json:"readable"`
-	Runnable     []string          `json:"runnable"`
 	Required     []string          `json:"required"` // must be readable by the session's user
 	Programs     bool              `json:"programs"`
 	Capabilities uint64            `json:"capabilities"` // that this program has

@@ -23,11 +23,14 @@ type Config struct {
 	// Dir is where the folders of sessions are made at LevelFiltered; "" =
 	// os.TempDir. As root every user must be able to pass through it.
 	Dir string
-	// Processes lets sessions start the programs of their root, which needs
-	// LevelNamespaces. Programs are folders and files to be added to the root
-	// for it.
+	// Processes lets sessions start the programs that are in their root, which
+	// needs LevelNamespaces: the pid namespace ends them with the session.
+	// Limits of memory and processor time then hold for each process, and
+	// for all together only in a cgroup.
 	Processes bool
-	Programs  []string
+	// Programs are folders and files of the host added to the root for
+	// Processes; nil = those of systemPrograms.
+	Programs []string
 	// NoCgroup leaves cgroups alone.
 	NoCgroup bool
 }

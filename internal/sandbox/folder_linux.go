@@ -40,6 +40,11 @@ func newFolder(dir string, shared bool) (*folder, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, fmt.Errorf("sandbox: folder of sessions: %w", err)
 	}
+	if shared {
+		if err := passable(dir); err != nil {
+			return nil, err
+		}
+	}
 	sweepFolders(dir)
 	path, err := os.MkdirTemp(dir, folderPattern)
 	if err != nil {
@@ -59,6 +64,23 @@ func newFolder(dir string, shared bool) (*folder, error) {
 		return nil, errors.Join(fmt.Errorf("sandbox: folder of sessions: %w", err), f.remove())
 	}
 	return f, nil
+}
+
+// passable refuses a folder that other users cannot get to.
+func passable(dir string) error {
+	for path := dir; ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("sandbox: folder of sessions: %w", err)
+		}
+		if info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("sandbox: sessions run as another user, who cannot pass through %s (mode %04o): "+
+				"set TMPDIR to a folder that all can enter", path, info.Mode().Perm())
+		}
+		if path == filepath.Dir(path) {
+			return nil
+		}
+	}
 }
 
 // session makes the private folder of one session.

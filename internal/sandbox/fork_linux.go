@@ -230,6 +230,8 @@ func (s *session) describe(h handshake, missing []string) Report {
 	}
 	if s.group != nil && s.group.memory != "" {
 		r.Memory = "cgroup"
+	} else if s.z.cfg.Processes {
+		r.Missing = append(r.Missing, "memory of all processes together: no cgroup, the limit is of each")
 	}
 	if !h.Ready.OwnUser {
 		r.Threads = "shared"

@@ -96,7 +96,14 @@ func launch(ctx context.Context, cfg Config, level Level, preload []string) (_ *
 // bootConfig says all that is known before the process exists.
 func (z *Zygote) bootConfig(preload []string) (bootConfig, error) {
 	py := z.cfg.Python
-	plan, err := planRoot(slices.Concat(py.Roots, systemPaths))
+	paths := slices.Concat(py.Roots, systemPaths)
+	switch {
+	case z.cfg.Processes && z.cfg.Programs == nil:
+		paths = append(paths, systemPrograms...)
+	case z.cfg.Processes:
+		paths = append(paths, z.cfg.Programs...)
+	}
+	plan, err := planRoot(paths)
 	if err != nil {
 		return bootConfig{}, err
 	}
@@ -108,7 +115,7 @@ func (z *Zygote) bootConfig(preload []string) (bootConfig, error) {
 	machine := archFor(runtime.GOARCH)
 	cfg := bootConfig{
 		Level: z.level, Root: plan, Path: append([]string{}, py.Path...), Prefix: py.Prefix, Entry: z.cfg.Worker.Entry,
-		Preload: append([]string{}, preload...), Readable: slices.Clone(plan.Binds), Runnable: []string{},
+		Preload: append([]string{}, preload...), Readable: slices.Clone(plan.Binds),
 		Required: required.Binds, Programs: z.cfg.Processes, Capabilities: z.self.capabilities,
 		Numbers: map[string]uint32{}, Worker: [][2]string{}, Cgroups: []cgroupHandle{},
 	}

@@ -2,6 +2,29 @@
 // knows nothing of snippets and frames: it hands out a Process in which a
 // trusted bootstrap has run, that is confined and verified from outside, and
 // in which the worker's entry has been called with the socket.
+//
+// # How
+//
+// Start runs the interpreter with a stub that reads the bootstrap (boot/*.py)
+// from a socket. At LevelNamespaces the process is made in new user, mount,
+// pid, ipc, uts and net namespaces and moves into a root that holds the
+// interpreter, read-only, and nothing else. It executes the worker's modules,
+// imports what is to be preloaded, and from then on does one thing: fork when
+// asked. It never runs a model's code and never reads a byte from a session.
+//
+// A fork confines itself before it calls the worker's entry: own namespaces,
+// a sized tmpfs, limits, another user, no capabilities, no_new_privs, Landlock,
+// the system call filter. A step that fails ends it. The steps cannot be
+// undone, and Fork looks at the result from outside before it hands it out.
+//
+// # What stays when this program is killed
+//
+// Nothing, as a rule: the zygote sees its socket end, kills its sessions and
+// removes their folders and cgroups. When both are killed at once the kernel
+// ends the sessions (the pid namespace, or the death signal), and their
+// mounts with them; at LevelFiltered a folder strands-session-* and, with
+// cgroups, an empty group strands-* stay until the next Start on the machine
+// sweeps them.
 package sandbox
 
 import (

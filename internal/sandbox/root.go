@@ -16,6 +16,9 @@ var systemPaths = []string{
 	"/etc/ld.so.cache", "/etc/alternatives", "/usr/share/zoneinfo", "/usr/share/fonts", "/usr/local/share/fonts",
 }
 
+// systemPrograms are a shell, the small tools, and what they are linked with.
+var systemPrograms = []string{"/bin", "/usr/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64"}
+
 // ownPaths are a session's own inside its root: what lies there on the host
 // would be hidden.
 var ownPaths = []string{"/work", "/tmp", "/mnt", "/proc", "/dev", "/sys"}

@@ -16,7 +16,7 @@ import (
 const (
 	freeFirst   = 0x70000000
 	freeLast    = 0x7fffffff
-	userSlots   = 1000 // sessions of one zygote that have an id of their own at once
+	userSlots   = 4096 // sessions of one zygote that have an id of their own at once
 	insideFirst = 1000 // first id of sessions as seen in the zygote's user namespace
 )
 

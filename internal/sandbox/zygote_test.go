@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestSession(t *testing.T) {
@@ -127,6 +130,65 @@ func TestPreload(t *testing.T) {
 	})
 }
 
+// TestSweepsWhatKilledProgramsLeft makes what a program and a zygote killed at
+// once leave behind.
+func TestSweepsWhatKilledProgramsLeft(t *testing.T) {
+	dir, err := os.MkdirTemp("/var/tmp", "sandbox-sweep-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	for _, name := range []string{"strands-session-left", "strands-session-held", "other"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Join(path, "s-1", "work"), 0o755), os.WriteFile(filepath.Join(path, lockName), nil, 0o600), os.Chtimes(path, old, old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, err := os.Open(filepath.Join(dir, "strands-session-held", lockName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	z := start(t, Config{Level: LevelFiltered, Dir: dir})
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(dir, "other"), filepath.Join(dir, "strands-session-held"), z.folder.path}
+	slices.Sort(left)
+	slices.Sort(want)
+	if !slices.Equal(left, want) {
+		t.Errorf("left: %q, want %q", left, want)
+	}
+	for _, group := range z.groups.folders() {
+		dead := filepath.Join(filepath.Dir(group), cgroupPrefix()+"1-1-00000000") // process 1 began at another time
+		if err := os.MkdirAll(filepath.Join(dead, "s1"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := start(t, Config{Level: LevelFiltered, Dir: dir})
+	for _, group := range again.groups.folders() {
+		if found, _ := filepath.Glob(filepath.Join(filepath.Dir(group), "strands-*-00000000")); len(found) > 0 {
+			t.Errorf("cgroups of a dead program are left: %q", found)
+		}
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Start(t.Context(), Config{Python: python(t), Worker: testWorker, Level: LevelFiltered, Dir: dir}); err == nil || !strings.Contains(err.Error(), "TMPDIR") {
+			t.Errorf("a folder that sessions cannot enter: %v", err)
+		}
+	}
+}
+
 func TestBinds(t *testing.T) {
 	dir, err := os.MkdirTemp("/var/tmp", "sandbox-binds-*")
 	if err != nil {
@@ -176,6 +238,20 @@ func TestForkFailsInWords(t *testing.T) {
 		t.Errorf("a cancelled Fork: %v", err)
 	}
 	fork(t, z, SessionConfig{}).run(t, "x = 1")
+}
+
+// TestSignalsStayInside: a process group spans pid namespaces, so each session
+// must have its own, above all where all have one user.
+func TestSignalsStayInside(t *testing.T) {
+	levels(t, func(t *testing.T, level Level) {
+		z := start(t, Config{Level: level})
+		hostile, neighbour := fork(t, z, SessionConfig{}), fork(t, z, SessionConfig{})
+		for _, code := range []string{"import os; os.kill(0, 9)", "os.kill(-1, 9)", "os.killpg(0, 9)", "os.kill(os.getppid(), 9)"} {
+			ask(hostile.Conn(), code)
+		}
+		neighbour.run(t, "x = 1")
+		fork(t, z, SessionConfig{}).run(t, "x = 1")
+	})
 }
 
 // TestEnvironmentIsFixed: nothing of the host's comes in.

@@ -100,13 +100,11 @@ def _set_limits(limits: "dict[str, int]", filtered: bool) -> None:
 
 
 def _rules(config: "dict[str, Any]", session: "dict[str, Any]") -> "list[tuple[str, int]]":
-    rules = [(path, landlock.READ) for path in config["readable"]]
-    rules += [(path, landlock.RUN) for path in config["runnable"]]
+    access = landlock.RUN if config["programs"] else landlock.READ
+    rules = [(path, access) for path in config["readable"]]
     rules += [(target, landlock.READ) for _, target in session["binds"]]
     rules += [(path, landlock.CHANGE) for path in session["folders"]]
     rules += [(f"/dev/{name}", landlock.DEVICE) for name in root.DEVICES]
-    if config["programs"]:
-        rules += [(path, landlock.RUN) for path in session["folders"]]
     return rules
 
 

@@ -35,6 +35,8 @@ def _fill(new: str, old: str, plan: "dict[str, Any]") -> None:
     for name in DEVICES:
         make_point(f"{new}/dev/{name}", False)
         kernel.mount(f"{old}/dev/{name}", f"{new}/dev/{name}", "", kernel.BIND)
+    for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        os.symlink(f"/proc/self/{target}", f"{new}/dev/{name}")
     for name in ("proc", "tmp", "work", "mnt"):
         os.makedirs(f"{new}/{name}", exist_ok=True)
 

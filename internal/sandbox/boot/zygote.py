@@ -250,6 +250,7 @@ def main(config: "Frame", define: "Callable[[str, str], ModuleType]") -> None:
     control = Control(CONTROL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     kernel.NUMBERS.update(config["numbers"])
+    kernel.close_from(CONTROL + 1 + len(config["cgroups"]))  # what the host did not mean to pass on
     kernel.set_name("python-zygote")
     config["filter"]["code"] = base64.b64decode(config["filter"]["code"])
     try:
