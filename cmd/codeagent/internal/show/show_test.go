@@ -149,8 +149,9 @@ func TestTerminalStreams(t *testing.T) {
 		{"first par", "first", false},
 		{"agraph\n\nsec", "first paragraph", true},
 		{"ond", "second", false},
-		{"\n\n```python\na\n\nb", "second", true},
-		{"\n", "b", false},
+		{"\n\n", "second", true},
+		{"```python\nalpha\n\nbeta\n", "alpha", false}, // a fence is one paragraph
+		{"```\n\n", "alpha", true},
 	} {
 		out.Reset()
 		if err := p.Event(strands.Event{Delta: &strands.Delta{Text: step.delta}}); err != nil {
