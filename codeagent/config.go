@@ -110,7 +110,8 @@ func Instructions(cfg Config) (string, error) {
 
 // REPL returns the Python session of s, a session of an agent made by New; it
 // is opened when no code has run yet. A program reads the files that code
-// wrote through its python.Filer. It belongs to s: do not close it.
+// wrote through its python.Filer. It belongs to s and ends with it: do not
+// close it, and keep s as long as you use it.
 func REPL(ctx context.Context, s *strands.Session) (python.Session, error) {
 	tool := s.Tool(replTool)
 	if tool == nil {
