@@ -104,6 +104,43 @@ func TestReaderNoticesATruncatedFrame(t *testing.T) {
 	}
 }
 
+// A deadline in the middle of a frame loses none of it.
+func TestReaderGoesOnAfterADeadline(t *testing.T) {
+	for _, n := range []int{100, 300 * kib} {
+		whole := raw(Picture, &run1, bytes.Repeat([]byte("abc"), n/3))
+		whole = append(whole, raw(Done, &run1, []byte("{}"))...)
+		r := NewReader(&stuttering{src: iotest.HalfReader(bytes.NewReader(whole))})
+		var got []Frame
+		for len(got) < 2 {
+			f, err := r.Next(WhileRunning)
+			switch {
+			case errors.Is(err, os.ErrDeadlineExceeded):
+			case err != nil:
+				t.Fatal(err)
+			default:
+				f.Body = bytes.Clone(f.Body)
+				got = append(got, f)
+			}
+		}
+		if len(got[0].Body) != n/3*3 || got[0].Run != run1 || string(got[1].Body) != "{}" {
+			t.Fatalf("%d: got %d bytes and %q", n, len(got[0].Body), got[1].Body)
+		}
+	}
+}
+
+// stuttering fails with a deadline before each read.
+type stuttering struct {
+	src   io.Reader
+	reads int
+}
+
+func (s *stuttering) Read(p []byte) (int, error) {
+	if s.reads++; s.reads%2 == 1 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return s.src.Read(p[:max(1, min(len(p), 40*kib))])
+}
+
 // A forged length may not make the host allocate what never comes.
 func TestReaderAllocatesWhatComes(t *testing.T) {
 	forged := binary.LittleEndian.AppendUint32(nil, 32*mib)

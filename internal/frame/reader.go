@@ -26,6 +26,10 @@ type Reader struct {
 	src        io.Reader
 	buf        []byte
 	start, end int // of what was read and not yet returned
+
+	big     []byte // the part that came of a body longer than buf
+	bigSize int    // of that body; 0 = none is under way
+	bigType Type
 }
 
 // NewReader returns a Reader of src.
@@ -35,12 +39,17 @@ func NewReader(src io.Reader) *Reader {
 
 // Buffered is the number of bytes that came but belong to no frame returned
 // so far. Between requests it must be zero.
-func (r *Reader) Buffered() int { return r.end - r.start }
+func (r *Reader) Buffered() int { return r.end - r.start + r.bigSize }
 
 // Next returns the next frame, which must be of one of the types in allowed.
 // The error is a *Violation, io.EOF at the end of the stream between frames,
-// io.ErrUnexpectedEOF inside one, or what the source returned.
+// io.ErrUnexpectedEOF inside one, or what the source returned. After a deadline
+// has passed Next can be called again, and loses nothing.
 func (r *Reader) Next(allowed string) (Frame, error) {
+	if r.bigSize > 0 {
+		body, err := r.bigBody()
+		return frameOf(r.bigType, body), err
+	}
 	if err := r.fill(headerLen); err != nil {
 		return Frame{}, err
 	}
@@ -57,15 +66,19 @@ func (r *Reader) Next(allowed string) (Frame, error) {
 	if uint64(size) > uint64(most) || int(size) < least {
 		return Frame{}, Violationf("frame of type %q has %d bytes", byte(t), size)
 	}
-	body, err := r.body(int(size))
+	body, err := r.body(t, int(size))
 	if err != nil {
 		return Frame{}, err
 	}
+	return frameOf(t, body), nil
+}
+
+func frameOf(t Type, body []byte) Frame {
 	f := Frame{Type: t, Body: body}
-	if t != Ready {
+	if t != Ready && len(body) >= runLen {
 		f.Run, f.Body = RunID(body), body[runLen:]
 	}
-	return f, nil
+	return f
 }
 
 // fill reads until n bytes are buffered.
@@ -77,11 +90,11 @@ func (r *Reader) fill(n int) error {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	for r.Buffered() < n {
+	for r.end-r.start < n {
 		m, err := r.src.Read(r.buf[r.end:])
 		r.end += m
-		if err != nil && r.Buffered() < n {
-			if errors.Is(err, io.EOF) && r.Buffered() > 0 {
+		if err != nil && r.end-r.start < n {
+			if errors.Is(err, io.EOF) && r.end > r.start {
 				return io.ErrUnexpectedEOF
 			}
 			return err
@@ -91,7 +104,7 @@ func (r *Reader) fill(n int) error {
 }
 
 // body consumes the header and the n bytes behind it.
-func (r *Reader) body(n int) ([]byte, error) {
+func (r *Reader) body(t Type, n int) ([]byte, error) {
 	if headerLen+n <= len(r.buf) {
 		if err := r.fill(headerLen + n); err != nil {
 			return nil, err
@@ -103,21 +116,27 @@ func (r *Reader) body(n int) ([]byte, error) {
 	// A big body has memory of its own that grows with what really came: a
 	// forged length costs nothing.
 	r.start += headerLen
-	b := make([]byte, 0, min(n, firstGrow))
-	b = append(b, r.buf[r.start:r.end]...)
+	r.big = append(make([]byte, 0, min(n, firstGrow)), r.buf[r.start:r.end]...)
+	r.bigType, r.bigSize = t, n
 	r.start, r.end = 0, 0
-	for len(b) < n {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, min(n-len(b), len(b)))
+	return r.bigBody()
+}
+
+func (r *Reader) bigBody() ([]byte, error) {
+	for n := r.bigSize; len(r.big) < n; {
+		if len(r.big) == cap(r.big) {
+			r.big = slices.Grow(r.big, min(n-len(r.big), len(r.big)))
 		}
-		m, err := r.src.Read(b[len(b):min(n, cap(b))])
-		b = b[:len(b)+m]
-		if err != nil && len(b) < n {
+		m, err := r.src.Read(r.big[len(r.big):min(n, cap(r.big))])
+		r.big = r.big[:len(r.big)+m]
+		if err != nil && len(r.big) < n {
 			if errors.Is(err, io.EOF) {
 				return nil, io.ErrUnexpectedEOF
 			}
 			return nil, err
 		}
 	}
+	b := r.big
+	r.big, r.bigSize = nil, 0
 	return b, nil
 }
