@@ -105,8 +105,8 @@ const (
 	CacheWrite      Feature = "tokens written to a cache"
 	ReasoningTokens Feature = "tokens of reasoning"
 	RetryAfter      Feature = "retry after"
+	ModelNames      Feature = "the name of the model that answered"
 	LateErrors      Feature = "errors in the middle of a stream"
-	Streaming       Feature = "streaming" // the whole reply comes at once
 )
 
 // Stops is the feature of having a stop reason.

@@ -83,7 +83,7 @@ func (s *ModelSuite) completeOrError(r *rig, o outcome, a Answer, frame int) {
 func (s *ModelSuite) testStall(t *testing.T) {
 	s.scenario(t, "stall", func(t *testing.T, r *rig) {
 		w := s.Play(brief())
-		for i := range w.Frames[:len(w.Frames)-1] {
+		for i := range max(len(w.Frames)-1, 1) {
 			r.play(script{wire: w, frames: i, after: fallSilent})
 			start := time.Now()
 			o := r.generate(t.Context(), withTools())
@@ -118,7 +118,7 @@ func (s *ModelSuite) testStall(t *testing.T) {
 func (s *ModelSuite) testCancel(t *testing.T) {
 	s.scenario(t, "cancel", func(t *testing.T, r *rig) {
 		w := s.Play(brief())
-		for i := range w.Frames[:len(w.Frames)-1] {
+		for i := range max(len(w.Frames)-1, 1) {
 			r.play(script{wire: w, frames: i, after: fallSilent})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			start := time.Now()

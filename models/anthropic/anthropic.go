@@ -53,7 +53,7 @@ type Config struct {
 	HTTPClient  *http.Client      // nil = http.DefaultClient
 	IdleTimeout time.Duration     // how long the server may be silent; 0 = 5 minutes, negative = for ever
 
-	ContextWindow int // tokens; 0 = 200,000 for Claude models, else unknown
+	ContextWindow int // tokens; 0 = 200,000 for Claude 3 and 4, else unknown
 }
 
 // Thinking says how a model thinks. The zero value leaves it to the server.
@@ -82,7 +82,7 @@ func New(cfg Config) *Model {
 	case !ok:
 		m.wire.Invalid = m.wire.Refuse("the base URL %q is not one; it looks like %s", server.URL, defaultURL)
 	case cfg.Model == "":
-		m.wire.Invalid = m.wire.Refuse("no model is named; set Config.Model, for example to \"claude-sonnet-4-5\"")
+		m.wire.Invalid = m.wire.Refuse("no model is named; set Config.Model, for example to \"claude-sonnet-5-5\"")
 	case server.Key == "" && server.Home:
 		m.wire.Invalid = m.wire.NoKey("set ANTHROPIC_API_KEY or Config.APIKey")
 	}
@@ -110,9 +110,8 @@ func (m *Model) Check() error { return m.wire.Invalid }
 // Describe implements strands.Describer.
 func (m *Model) Describe() strands.ModelInfo {
 	info := strands.ModelInfo{Provider: m.wire.Name, ID: m.cfg.Model, ContextWindow: m.cfg.ContextWindow}
-	if strings.HasPrefix(m.cfg.Model, "claude-") {
+	if info.MaxOutput = maxOutput(m.cfg.Model); info.MaxOutput != 0 {
 		info.ContextWindow = cmp.Or(info.ContextWindow, 200_000)
-		info.MaxOutput = maxOutput(m.cfg.Model)
 	}
 	return info
 }

@@ -20,6 +20,9 @@ var families = []struct {
 	limits limits
 }{
 	{"gpt-5-chat", limits{128_000, 16_384}},
+	{"gpt-5.1", limits{400_000, 128_000}},
+	{"gpt-5.2", limits{400_000, 128_000}},
+	{"gpt-5.", limits{}}, // not published when this was written
 	{"gpt-5", limits{400_000, 128_000}},
 	{"gpt-4.1", limits{1_047_576, 32_768}},
 	{"gpt-4o", limits{128_000, 16_384}},
