@@ -8,13 +8,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go/transport/http/protocol/restjson1"
 	strands "github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/models/internal/wire"
 )
 
 func (m *Model) converseStream(ctx context.Context, call *wire.Call, client *bedrockruntime.Client, in *bedrockruntime.ConverseInput, w *wire.Writer) (*strands.Reply, error) {
-	out, err := client.ConverseStream(ctx, m.streamInput(in))
+	out, err := client.ConverseStream(ctx, m.streamInput(in), ownProtocol)
 	if err != nil {
 		return nil, m.fail(call, err)
 	}
@@ -40,6 +42,13 @@ func (m *Model) converseStream(ctx context.Context, call *wire.Call, client *bed
 		return nil, call.Cut()
 	}
 	return r.reply(call)
+}
+
+// ownProtocol gives a call a protocol of its own: the one that belongs to the
+// client keeps the state of a stream and races when there are two (smithy-go
+// 1.28.8, found by the suite with -race).
+func ownProtocol(o *bedrockruntime.Options) {
+	o.Protocol = restjson1.New(schemas.AmazonBedrockFrontendService)
 }
 
 func (m *Model) streamInput(in *bedrockruntime.ConverseInput) *bedrockruntime.ConverseStreamInput {
