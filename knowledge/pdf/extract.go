@@ -1,0 +1,393 @@
+package pdf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/klippa-app/go-pdfium"
+	"github.com/klippa-app/go-pdfium/enums"
+	"github.com/klippa-app/go-pdfium/references"
+	"github.com/klippa-app/go-pdfium/requests"
+	"github.com/klippa-app/go-pdfium/webassembly"
+	"github.com/tetratelabs/wazero"
+)
+
+// document is what is taken out of a PDF.
+type document struct {
+	title   string
+	pages   []page
+	outline []bookmark
+}
+
+type page struct {
+	label  string // the printed number, when the document says
+	height float64
+	lines  []line
+	failed string // why its text could not be read
+}
+
+// line is one line of text; positions are points from the page's top.
+type line struct {
+	text   string
+	top    float64
+	left   float64
+	size   float64 // of the font
+	glyph  float64 // width of the first character
+	page   int
+	column int // blanks before the text, when it is laid out as code
+}
+
+type bookmark struct {
+	title string
+	level int     // 0 = outermost
+	page  int     // -1 = it does not say
+	y     float64 // points from the page's top
+}
+
+const (
+	maxBookmarks = 100_000
+	maxLevel     = 64
+	reopenEvery  = 100 // pages; the module keeps what it has read of a document
+	maxPages     = 100_000
+)
+
+// engine is PDFium in a WebAssembly module: it has neither the file system nor
+// the network.
+type engine struct{ pool pdfium.Pool }
+
+func newEngine(workers int, memory int64) (*engine, error) {
+	cfg := wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(memory >> 16))
+	if dir, err := os.UserCacheDir(); err == nil { // compiling the module takes more than a second
+		if cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(dir, "strands", "wazero")); err == nil {
+			cfg = cfg.WithCompilationCache(cache)
+		}
+	}
+	pool, err := webassembly.Init(webassembly.Config{
+		MaxTotal: workers, MaxIdle: workers,
+		FSConfig: wazero.NewFSConfig(), // by default it would be the whole machine's
+		Stdout:   io.Discard, Stderr: io.Discard, RuntimeConfig: cfg,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting PDFium: %w", err)
+	}
+	return &engine{pool}, nil
+}
+
+func (e *engine) close() error { return e.pool.Close() }
+
+// opened is the document in one instance.
+type opened struct {
+	p        pdfium.Pdfium
+	doc      references.FPDF_DOCUMENT
+	path     string
+	password string
+	file     *os.File
+}
+
+func (e *engine) open(ctx context.Context, path, password string) (*opened, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // for the pool, which waits for an instance
+	defer cancel()
+	p, err := e.pool.GetInstanceWithContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting PDFium: %w", err)
+	}
+	o := &opened{p: p, path: path, password: password}
+	if err := o.load(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *opened) load() error {
+	f, err := os.Open(o.path)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return &Error{File: o.path, Reason: "it is no regular file", Err: err}
+	}
+	req := &requests.FPDF_LoadCustomDocument{Reader: f, Size: info.Size()}
+	if o.password != "" {
+		req.Password = &o.password
+	}
+	res, err := o.p.FPDF_LoadCustomDocument(req)
+	if err != nil {
+		f.Close()
+		return openError(o.path, o.password, err)
+	}
+	o.doc, o.file = res.Document, f
+	return nil
+}
+
+// openError translates PDFium's codes.
+func openError(path, password string, err error) error {
+	reason := "it cannot be opened"
+	switch text := err.Error(); {
+	case strings.Contains(text, "password") && password == "":
+		reason = "it is encrypted; give its password"
+	case strings.Contains(text, "password"):
+		reason = "the password is wrong"
+	case strings.Contains(text, "format"):
+		reason = "it is no PDF, or damaged"
+	case strings.Contains(text, "security"):
+		reason = "its kind of encryption is not supported"
+	}
+	return &Error{File: path, Reason: reason, Err: err}
+}
+
+func (o *opened) unload() {
+	_, _ = o.p.FPDF_CloseDocument(&requests.FPDF_CloseDocument{Document: o.doc}) // its memory goes with the instance at the latest
+	o.file.Close()
+}
+
+func (o *opened) close() {
+	o.unload()
+	_ = o.p.Close()
+}
+
+// extract reads the whole document with several instances.
+func extract(ctx context.Context, e *engine, path, password string, workers int, progress func(done, total int)) (*document, error) {
+	first, err := e.open(ctx, path, password)
+	if err != nil {
+		return nil, err
+	}
+	count, err := first.p.FPDF_GetPageCount(&requests.FPDF_GetPageCount{Document: first.doc})
+	if err != nil || count.PageCount == 0 || count.PageCount > maxPages {
+		first.close()
+		return nil, &Error{File: path, Reason: "it has no pages, or too many", Err: err}
+	}
+	d := &document{pages: make([]page, count.PageCount), outline: first.outline(ctx)}
+	if meta, err := first.p.FPDF_GetMetaText(&requests.FPDF_GetMetaText{Document: first.doc, Tag: "Title"}); err == nil {
+		d.title = strings.TrimSpace(meta.Value)
+	}
+	var next, done atomic.Int64
+	var told sync.Mutex
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			o := first
+			if w > 0 {
+				if o, errs[w] = e.open(ctx, path, password); errs[w] != nil {
+					return
+				}
+			}
+			defer o.close()
+			errs[w] = o.readPages(ctx, d, &next, func() {
+				told.Lock()
+				defer told.Unlock()
+				progress(int(done.Add(1)), len(d.pages))
+			})
+		})
+	}
+	wg.Wait()
+	return d, errors.Join(errs...)
+}
+
+func (o *opened) readPages(ctx context.Context, d *document, next *atomic.Int64, tell func()) error {
+	for n := 1; ; n++ {
+		i := int(next.Add(1)) - 1
+		if i >= len(d.pages) {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if n%reopenEvery == 0 {
+			o.unload()
+			if err := o.load(); err != nil {
+				return err
+			}
+		}
+		d.pages[i] = o.page(i)
+		tell()
+	}
+}
+
+// page reads the lines of a page. A page that cannot be read says why; it does
+// not end the document.
+func (o *opened) page(i int) page {
+	var pg page
+	if l, err := o.p.FPDF_GetPageLabel(&requests.FPDF_GetPageLabel{Document: o.doc, Page: i}); err == nil {
+		pg.label = l.Label
+	}
+	loaded, err := o.p.FPDF_LoadPage(&requests.FPDF_LoadPage{Document: o.doc, Index: i})
+	if err != nil {
+		pg.failed = err.Error()
+		return pg
+	}
+	defer o.p.FPDF_ClosePage(&requests.FPDF_ClosePage{Page: loaded.Page})
+	if size, err := o.p.FPDF_GetPageSizeByIndex(&requests.FPDF_GetPageSizeByIndex{Document: o.doc, Index: i}); err == nil {
+		pg.height = size.Height
+	}
+	text, err := o.p.FPDFText_LoadPage(&requests.FPDFText_LoadPage{Page: requests.Page{ByReference: &loaded.Page}})
+	if err != nil {
+		pg.failed = err.Error()
+		return pg
+	}
+	defer o.p.FPDFText_ClosePage(&requests.FPDFText_ClosePage{TextPage: text.TextPage})
+	count, err := o.p.FPDFText_CountChars(&requests.FPDFText_CountChars{TextPage: text.TextPage})
+	if err != nil || count.Count <= 0 {
+		return pg
+	}
+	all, err := o.p.FPDFText_GetText(&requests.FPDFText_GetText{TextPage: text.TextPage, Count: count.Count})
+	if err != nil {
+		pg.failed = err.Error()
+		return pg
+	}
+	pg.lines = o.lines(text.TextPage, all.Text, i, pg.height)
+	return pg
+}
+
+// lines splits the text of a page and finds where each line stands, by its
+// first character.
+func (o *opened) lines(tp references.FPDF_TEXTPAGE, text string, pageNo int, height float64) []line {
+	var lines []line
+	at := 0 // in UTF-16 units, as PDFium counts
+	for raw := range strings.SplitSeq(strings.TrimRight(text, "\x00"), "\n") {
+		units := 0
+		lead := -1
+		for _, r := range raw {
+			if lead < 0 && r > ' ' {
+				lead = units
+			}
+			units++
+			if r > 0xffff {
+				units++
+			}
+		}
+		if lead >= 0 {
+			l := line{text: strings.TrimRight(raw, "\r"), page: pageNo, top: height / 2}
+			o.locate(tp, at+lead, height, &l)
+			lines = append(lines, l)
+		}
+		at += units + 1
+	}
+	return lines
+}
+
+func (o *opened) locate(tp references.FPDF_TEXTPAGE, textIndex int, height float64, l *line) {
+	index := textIndex
+	if c, err := o.p.FPDFText_GetCharIndexFromTextIndex(&requests.FPDFText_GetCharIndexFromTextIndex{TextPage: tp, NTextIndex: textIndex}); err == nil && c.CharIndex >= 0 {
+		index = c.CharIndex
+	}
+	if box, err := o.p.FPDFText_GetCharBox(&requests.FPDFText_GetCharBox{TextPage: tp, Index: index}); err == nil {
+		l.top, l.left, l.glyph = height-box.Top, box.Left, box.Right-box.Left
+	}
+	if size, err := o.p.FPDFText_GetFontSize(&requests.FPDFText_GetFontSize{TextPage: tp, Index: index}); err == nil {
+		l.size = size.FontSize
+	}
+}
+
+// outline walks the bookmarks itself: the library's own walk never returns
+// from a cycle. What is too deep or too much is left out.
+func (o *opened) outline(ctx context.Context) []bookmark {
+	w := outlineWalk{o: o, ctx: ctx, heights: map[int]float64{}}
+	if first, err := o.p.FPDFBookmark_GetFirstChild(&requests.FPDFBookmark_GetFirstChild{Document: o.doc}); err == nil {
+		w.siblings(first.Bookmark, nil)
+	}
+	return w.found
+}
+
+type outlineWalk struct {
+	o       *opened
+	ctx     context.Context
+	found   []bookmark
+	steps   int
+	heights map[int]float64
+}
+
+// place is what two bookmarks have in common that are the same one, met again
+// in a cycle.
+type place struct {
+	title string
+	page  int
+	y     float64
+}
+
+func (w *outlineWalk) siblings(b *references.FPDF_BOOKMARK, above []place) {
+	seen := map[place]int{}
+	for b != nil && len(above) < maxLevel && w.steps < maxBookmarks && w.ctx.Err() == nil {
+		w.steps++
+		mark := bookmark{level: len(above), page: -1}
+		if t, err := w.o.p.FPDFBookmark_GetTitle(&requests.FPDFBookmark_GetTitle{Bookmark: *b}); err == nil {
+			mark.title = strings.Join(strings.Fields(t.Title), " ")
+		}
+		w.aim(&mark, *b)
+		here := place{mark.title, mark.page, mark.y}
+		if seen[here]++; seen[here] > 2 || slices.Contains(above, here) {
+			return
+		}
+		w.found = append(w.found, mark)
+		if child, err := w.o.p.FPDFBookmark_GetFirstChild(&requests.FPDFBookmark_GetFirstChild{Document: w.o.doc, Bookmark: b}); err == nil {
+			w.siblings(child.Bookmark, append(slices.Clone(above), here))
+		}
+		next, err := w.o.p.FPDFBookmark_GetNextSibling(&requests.FPDFBookmark_GetNextSibling{Document: w.o.doc, Bookmark: *b})
+		if err != nil {
+			return
+		}
+		b = next.Bookmark
+	}
+}
+
+// aim finds where a bookmark points to.
+func (w *outlineWalk) aim(mark *bookmark, b references.FPDF_BOOKMARK) {
+	p := w.o.p
+	var dest *references.FPDF_DEST
+	if d, err := p.FPDFBookmark_GetDest(&requests.FPDFBookmark_GetDest{Document: w.o.doc, Bookmark: b}); err == nil {
+		dest = d.Dest
+	}
+	if dest == nil {
+		if a, err := p.FPDFBookmark_GetAction(&requests.FPDFBookmark_GetAction{Bookmark: b}); err == nil && a.Action != nil {
+			if d, err := p.FPDFAction_GetDest(&requests.FPDFAction_GetDest{Document: w.o.doc, Action: *a.Action}); err == nil {
+				dest = d.Dest
+			}
+		}
+	}
+	if dest == nil {
+		return
+	}
+	index, err := p.FPDFDest_GetDestPageIndex(&requests.FPDFDest_GetDestPageIndex{Document: w.o.doc, Dest: *dest})
+	if err != nil || index.Index < 0 {
+		return
+	}
+	mark.page = index.Index
+	mark.y = w.fromTop(*dest, index.Index)
+}
+
+func (w *outlineWalk) fromTop(dest references.FPDF_DEST, pageNo int) float64 {
+	height, ok := w.heights[pageNo]
+	if !ok {
+		if size, err := w.o.p.FPDF_GetPageSizeByIndex(&requests.FPDF_GetPageSizeByIndex{Document: w.o.doc, Index: pageNo}); err == nil {
+			height = size.Height
+		}
+		w.heights[pageNo] = height
+	}
+	view, err := w.o.p.FPDFDest_GetView(&requests.FPDFDest_GetView{Dest: dest})
+	if err != nil {
+		return 0
+	}
+	switch view.DestView {
+	case enums.FPDF_PDFDEST_VIEW_XYZ:
+		if at, err := w.o.p.FPDFDest_GetLocationInPage(&requests.FPDFDest_GetLocationInPage{Dest: dest}); err == nil && at.Y != nil {
+			return max(0, height-float64(*at.Y))
+		}
+	case enums.FPDF_PDFDEST_VIEW_FITH, enums.FPDF_PDFDEST_VIEW_FITBH:
+		if len(view.Params) > 0 {
+			return max(0, height-float64(view.Params[0]))
+		}
+	}
+	return 0
+}

@@ -1,0 +1,162 @@
+// Package pdf converts PDF documents to knowledge bundles: one concept for
+// each bookmark, carved out by the position it points to, so that every word
+// of the document is in exactly one concept. It reads with PDFium as a
+// WebAssembly module: nothing to install, and no way from the document to the
+// machine but processor time and memory.
+package pdf
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Version names the converter in what it makes. A change of its output
+// changes it, so that bundles are made anew.
+const Version = "strands-go/pdf-1"
+
+// Options say how a document is converted. The zero value drops nothing.
+type Options struct {
+	Password  string
+	MaxLevels int            // of bookmarks that become concepts; deeper text stays in the one above; 0 = all
+	MaxChars  int            // of a concept's body, which is cut with a note; 0 = all
+	MaxPages  int            // of a concept's body, likewise; 0 = all
+	TypeNames map[int]string // by level from 1; else "Service", "Topic", "Section"
+	Title     string         // of the document; "" = what it says, or the file's name
+	Resource  string         // URI of the document in the concepts; "" = the file's name
+	Workers   int            // pages at once; 0 = GOMAXPROCS
+	Memory    int64          // bytes of each worker's module; 0 = 512 MiB
+	Force     bool           // convert although nothing has changed
+	// Progress is told how many pages have been read, from several goroutines
+	// but never two at once. nil = nobody is.
+	Progress func(done, total int)
+}
+
+// Report says what a conversion did.
+type Report struct {
+	Concepts  int      `json:"concepts"`
+	Pages     int      `json:"pages"`
+	WordsIn   int      `json:"wordsIn"`             // in the document, running heads aside
+	WordsKept int      `json:"wordsKept"`           // in the bodies of the concepts
+	Unchanged bool     `json:"unchanged,omitempty"` // the bundle was there already
+	Problems  []string `json:"problems,omitempty"`
+}
+
+// Error says what is wrong with a document.
+type Error struct {
+	File   string
+	Reason string
+	Err    error // PDFium's; may be nil
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.File, e.Reason) }
+
+// Unwrap returns PDFium's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+const manifestName = ".okf-manifest.json"
+
+// manifest is left in a bundle to know it again.
+type manifest struct {
+	Source    string `json:"source"` // SHA-256 of the document
+	Options   string `json:"options"`
+	Converter string `json:"converter"`
+	Report    Report `json:"report"`
+}
+
+// Convert makes the bundle dst, a folder, of the document src. The folder
+// appears when it is complete, or not at all; one that an earlier conversion
+// made is replaced, any other is an error. When source, options and converter
+// are those it was made with, nothing is done.
+//
+// A hostile document can take much time and memory in this process; convert
+// what you do not trust in a process of its own, with limits, and end it by
+// ctx and a kill.
+func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
+	sum, err := hashFile(src)
+	if err != nil {
+		return nil, fmt.Errorf("converting: %w", err)
+	}
+	mark := manifest{Source: sum, Options: o.fingerprint(), Converter: Version}
+	old, err := readManifest(dst)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil && !o.Force && old.Source == mark.Source && old.Options == mark.Options && old.Converter == mark.Converter {
+		old.Report.Unchanged = true
+		return &old.Report, nil
+	}
+	o = o.withDefaults(src)
+	e, err := newEngine(o.Workers, o.Memory)
+	if err != nil {
+		return nil, err
+	}
+	d, err := extract(ctx, e, src, o.Password, o.Workers, o.Progress)
+	if err = errors.Join(err, e.close()); err != nil {
+		return nil, err
+	}
+	return write(dst, d, o, mark)
+}
+
+func (o Options) withDefaults(src string) Options {
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Memory <= 0 {
+		o.Memory = 512 << 20
+	}
+	if o.Progress == nil {
+		o.Progress = func(int, int) {}
+	}
+	if o.Resource == "" {
+		o.Resource = filepath.Base(src)
+	}
+	return o
+}
+
+// fingerprint is what of the options changes the bundle.
+func (o Options) fingerprint() string {
+	o.Password, o.Workers, o.Memory, o.Force, o.Progress = "", 0, 0, false, nil
+	return fmt.Sprintf("%d %d %d %v %q %q", o.MaxLevels, o.MaxChars, o.MaxPages, o.TypeNames, o.Title, o.Resource)
+}
+
+func hashFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// readManifest returns nil when there is nothing at dst.
+func readManifest(dst string) (*manifest, error) {
+	data, err := os.ReadFile(filepath.Join(dst, manifestName))
+	if errors.Is(err, os.ErrNotExist) {
+		entries, dirErr := os.ReadDir(dst)
+		if errors.Is(dirErr, os.ErrNotExist) || dirErr == nil && len(entries) == 0 {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("%s is there and was not made by a conversion; name another folder, or remove it", dst)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var m manifest
+	if json.Unmarshal(data, &m) != nil {
+		m = manifest{} // ours, but of no use: made anew
+	}
+	return &m, nil
+}
