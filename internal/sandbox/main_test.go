@@ -11,7 +11,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,9 +32,18 @@ var testPython = sync.OnceValues(func() (Python, error) {
 	if text := os.Getenv(pythonVariable); text != "" {
 		return py, json.Unmarshal([]byte(text), &py)
 	}
-	m := pyenv.Manager{Embedded: &pyenv.Distribution{Name: "sandbox-test", Extract: func(dir string) (string, error) {
+	release, err := exec.Command("go", "list", "-m", "-f", "{{.Version}}", "github.com/kluctl/go-embed-python").Output()
+	if err != nil {
+		return py, err
+	}
+	// The name under which python/embedded unpacks it, so that it is unpacked once.
+	name := "cpython-" + strings.TrimPrefix(strings.TrimSpace(string(release)), "v0.0.0-")
+	m := pyenv.Manager{Embedded: &pyenv.Distribution{Name: name, Extract: func(dir string) (string, error) {
 		ep, err := cpython.NewEmbeddedPythonWithTmpDir(filepath.Join(dir, "cpython"), false)
 		if err != nil {
+			return "", err
+		}
+		if err := os.Remove(ep.GetExtractedPath() + ".lock"); err != nil {
 			return "", err
 		}
 		return ep.GetExePath()
