@@ -26,6 +26,18 @@ func (l *callLog) watch(ctx context.Context) context.Context {
 	return context.WithValue(ctx, callLogKey{}, l)
 }
 
+// goOn is watch without a new list.
+func (l *callLog) goOn(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callLogKey{}, l)
+}
+
+// parks says whether a snippet run with ctx is to wait when a host call asks a
+// person, instead of being interrupted: its caller will come back for it.
+func parks(ctx context.Context) bool {
+	_, ok := ctx.Value(callLogKey{}).(*callLog)
+	return ok
+}
+
 // note adds the call of a function to the list in ctx, if there is one.
 func note(ctx context.Context, name string) {
 	l, ok := ctx.Value(callLogKey{}).(*callLog)
@@ -39,6 +51,13 @@ func note(ctx context.Context, name string) {
 		return
 	}
 	l.names = append(l.names, name)
+}
+
+// any says whether a call was noted for the last snippet.
+func (l *callLog) any() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.names) > 0
 }
 
 func (l *callLog) list() string {

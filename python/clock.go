@@ -105,3 +105,21 @@ func (c *clock) stop() time.Duration {
 	}
 	return c.used
 }
+
+// park stops the clock altogether; unpark lets it go on. It is held meanwhile.
+func (c *clock) park() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+func (c *clock) unpark() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.burnt = -1
+	if c.timer != nil && !c.stopped {
+		c.timer.Reset(heldLook)
+	}
+}

@@ -172,6 +172,9 @@ func (s *session) ask(ctx context.Context, do func(*wire) error) error {
 		return err
 	}
 	defer s.release()
+	if s.isParked() {
+		return ErrBusy
+	}
 	w, err := s.ready(ctx, func(string) {})
 	if err != nil {
 		return err

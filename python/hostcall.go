@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,6 +39,7 @@ type calls struct {
 	table  []function
 	clock  *clock
 	fatal  func(error) // told of an error that ends the whole run
+	asks   func()      // told, once, that a call waits for a person; nil = that is fatal
 	limit  int         // at once; negative = any number
 	budget int         // in all; negative = any number
 
@@ -50,7 +52,9 @@ type calls struct {
 	made     int
 	answered int
 	byName   map[string]int
-	names    []string // in the order of the calls made, the first of them
+	asked    []*hostCall // wait for a person: the run is being parked
+	question *strands.InterruptError
+	idle     chan struct{} // closed when asked is not empty and nothing works
 }
 
 // hostCall is one call as Python made it.
@@ -59,6 +63,7 @@ type hostCall struct {
 	fn     *function
 	args   []byte
 	refuse string // answer this exception instead
+	again  string // the ToolCall's id of the first attempt, when there was one
 }
 
 // add takes the body of a call frame. The error is a violation.
@@ -96,7 +101,7 @@ func (c *calls) add(body []byte) error {
 		c.byName[call.fn.name]++
 	}
 	c.open[call.id] = nil
-	if c.limit >= 0 && c.working >= c.limit {
+	if len(c.asked) > 0 || c.limit >= 0 && c.working >= c.limit {
 		c.waiting = append(c.waiting, call)
 		c.bytes += len(call.args)
 		return nil
@@ -126,55 +131,116 @@ func (c *calls) work(call *hostCall) {
 		if call.refuse == "" && c.ctx.Err() != nil {
 			call.refuse = "the snippet was interrupted"
 		}
+		waits := false
 		if call.refuse != "" {
 			c.clock.release()
 			c.throw(call, "RuntimeError", call.refuse)
 		} else {
-			c.answer(call)
+			waits = c.answer(call)
 		}
 		c.mu.Lock()
-		delete(c.open, call.id)
-		if call.refuse == "" {
+		if !waits {
+			delete(c.open, call.id)
+		}
+		if call.refuse == "" && !waits {
 			c.answered++
 		}
-		call = nil
-		if len(c.waiting) > 0 {
-			call, c.waiting = c.waiting[0], c.waiting[1:]
-			c.bytes -= len(call.args)
-			c.clock.hold()
-		} else {
-			c.working--
-		}
+		call = c.next()
 		c.mu.Unlock()
 	}
 }
 
+// next takes a waiting call for the goroutine that calls it, which ends when
+// there is none. The lock is held.
+func (c *calls) next() *hostCall {
+	if len(c.waiting) > 0 && len(c.asked) == 0 {
+		call := c.waiting[0]
+		c.waiting = c.waiting[1:]
+		c.bytes -= len(call.args)
+		c.clock.hold()
+		return call
+	}
+	c.working--
+	if c.working == 0 && len(c.asked) > 0 {
+		close(c.idle)
+	}
+	return nil
+}
+
 // answer runs the function and sends its result. The clock is held until the
-// function has done its part.
-func (c *calls) answer(call *hostCall) {
-	note(c.ctx, call.fn.name)
-	tc := &strands.ToolCall{Name: call.fn.tool.Spec().Name, Input: call.fn.input(call.args)}
+// function has done its part. It is true when there is no result, because a
+// person is asked first; the clock is held on.
+func (c *calls) answer(call *hostCall) (waits bool) {
+	tc := &strands.ToolCall{ID: call.again, Name: call.fn.tool.Spec().Name, Input: call.fn.input(call.args)}
+	if call.again == "" {
+		note(c.ctx, call.fn.name)
+	}
 	if call.fn.stream {
-		c.answerStream(call, tc)
-		return
+		return c.answerStream(call, tc)
 	}
 	res, err := strands.Invoke(c.ctx, call.fn.tool, tc)
+	if c.waits(call, tc, err) {
+		return true
+	}
 	c.clock.release()
 	if c.failed(call, res, err) {
-		return
+		return false
 	}
 	value, err := encodeResult(res)
 	if err != nil {
 		c.throw(call, "TypeError", fmt.Sprintf("%s returned what cannot be given to Python: %v", call.fn.name, err))
-		return
+		return false
 	}
 	c.reply(call, replyValue, value)
+	return false
+}
+
+// waits notes a call whose error is a question to a person.
+func (c *calls) waits(call *hostCall, tc *strands.ToolCall, err error) bool {
+	question, ok := errors.AsType[*strands.InterruptError](err)
+	if !ok || c.asks == nil || c.ctx.Err() != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.again = tc.ID
+	c.asked = append(c.asked, call)
+	if c.question == nil {
+		c.question = new(strands.InterruptError)
+		c.idle = make(chan struct{})
+		c.asks()
+	}
+	c.question.Interrupts = append(c.question.Interrupts, question.Interrupts...)
+	return true
+}
+
+// resume makes the calls again that waited for a person, and lets the others
+// begin.
+func (c *calls) resume(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	todo := c.asked
+	c.ctx, c.asked, c.question = ctx, nil, nil
+	for len(c.waiting) > 0 && (c.limit < 0 || len(todo) < c.limit) {
+		todo = append(todo, c.waiting[0])
+		c.bytes -= len(c.waiting[0].args)
+		c.waiting = c.waiting[1:]
+		c.clock.hold()
+	}
+	c.working = len(todo)
+	for _, call := range todo {
+		c.wg.Go(func() { c.work(call) })
+	}
 }
 
 // answerStream sends items as they come. While the worker does not take one
 // the clock runs: it is the snippet that is slow.
-func (c *calls) answerStream(call *hostCall, tc *strands.ToolCall) {
-	defer c.clock.release()
+func (c *calls) answerStream(call *hostCall, tc *strands.ToolCall) (waits bool) {
+	defer func() {
+		if !waits {
+			c.clock.release()
+		}
+	}()
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	c.mu.Lock()
@@ -184,22 +250,26 @@ func (c *calls) answerStream(call *hostCall, tc *strands.ToolCall) {
 		if c.ctx.Err() == nil && ctx.Err() != nil {
 			break // Python wants no more
 		}
+		if c.waits(call, tc, err) {
+			return true
+		}
 		if c.failed(call, res, err) {
-			return
+			return false
 		}
 		value, err := encodeResult(res)
 		if err != nil {
 			c.throw(call, "TypeError", fmt.Sprintf("an item of %s cannot be given to Python: %v", call.fn.name, err))
-			return
+			return false
 		}
 		c.clock.release()
 		err = c.reply(call, replyItem, value)
 		c.clock.hold()
 		if err != nil {
-			return
+			return false
 		}
 	}
 	c.reply(call, replyEnd, nil)
+	return false
 }
 
 // failed answers a call that has no value with an exception. An error is that

@@ -37,11 +37,12 @@ type run struct {
 	calls  *calls
 	over   chan struct{} // closed when the reader has ended
 
-	mu    sync.Mutex
-	steps sync.WaitGroup // of an interrupt
-	ended bool           // nothing can be interrupted any more
-	stop  error          // why the snippet was interrupted; nil = it was not
-	kill  bool           // and had to be killed
+	mu      sync.Mutex
+	steps   sync.WaitGroup // of an interrupt, or of parking
+	ended   bool           // nothing can be interrupted any more
+	stop    error          // why the snippet was interrupted; nil = it was not
+	kill    bool           // and had to be killed
+	parking bool           // the reader is to end, the snippet is not
 
 	text    sync.Mutex // guards stdout and stderr: C code writes past the reader
 	stdout  *capped
@@ -77,6 +78,9 @@ func newRun(ctx context.Context, s *session, w *wire, id frame.RunID) *run {
 		limit: s.opts.Limits.InFlight, budget: s.opts.Limits.HostCalls,
 		open: map[uint32]context.CancelFunc{}, byName: map[string]int{},
 	}
+	if canPark && parks(ctx) {
+		r.calls.asks = r.park
+	}
 	return r
 }
 
@@ -91,7 +95,8 @@ func (r *run) drive(yield func(Output, error) bool) (res *Result, err error) {
 			res, err = r.finish()
 		}
 	}()
-	unwatch := context.AfterFunc(r.outer, func() { r.interrupt(context.Cause(r.outer)) })
+	outer := r.outer
+	unwatch := context.AfterFunc(outer, func() { r.interrupt(context.Cause(outer)) })
 	defer unwatch()
 	r.w.stray.attach(r.takeStray)
 	go r.read()
@@ -116,6 +121,9 @@ func (r *run) read() {
 			err = r.take(f)
 		}
 		r.readErr = err
+	}
+	if r.isParked() {
+		return
 	}
 	r.w.stray.detach()
 	r.text.Lock()
@@ -271,6 +279,9 @@ func (r *run) endsWithin(d time.Duration) bool {
 // finish joins everything that belongs to the snippet and makes its Result.
 func (r *run) finish() (*Result, error) {
 	<-r.over
+	if question := r.parked(); question != nil {
+		return nil, question
+	}
 	r.mu.Lock()
 	r.ended = true
 	stop := r.stop

@@ -39,6 +39,7 @@ type session struct {
 	closed bool
 	wire   *wire  // nil = the next request starts one
 	run    *run   // the snippet under way
+	parked *run   // the snippet that waits for a person; then run is nil
 	lost   string // a loss of state that no result has told of
 }
 
@@ -63,26 +64,33 @@ func (s *session) Exec(ctx context.Context, code string) iter.Seq2[Output, error
 			yield(Output{}, fmt.Errorf("python: a snippet of %d bytes; at most %d can be run", len(code), maxSource))
 			return
 		}
-		r, res, err := s.begin(ctx, code, yield)
-		if r != nil {
-			res, err = r.drive(yield)
-		}
+		r, err := s.begin(ctx, code, yield)
 		switch {
-		case errors.Is(err, errConsumerGone):
-		case err != nil:
+		case r != nil:
+			s.deliver(yield, r)
+		case !errors.Is(err, errConsumerGone):
 			yield(Output{}, err)
-		default:
-			yield(Output{Result: res}, nil)
 		}
+	}
+}
+
+// deliver drives r and yields its end.
+func (s *session) deliver(yield func(Output, error) bool, r *run) {
+	res, err := r.drive(yield)
+	switch {
+	case errors.Is(err, errConsumerGone):
+	case err != nil:
+		yield(Output{}, err)
+	default:
+		yield(Output{Result: res}, nil)
 	}
 }
 
 // errConsumerGone: the one who ranged has left.
 var errConsumerGone = errors.New("python: the consumer stopped")
 
-// begin brings a worker and starts the snippet on it. Without a run there is
-// an error, or the Result of a worker that could not take it.
-func (s *session) begin(ctx context.Context, code string, yield func(Output, error) bool) (*run, *Result, error) {
+// begin brings a worker and starts the snippet on it.
+func (s *session) begin(ctx context.Context, code string, yield func(Output, error) bool) (*run, error) {
 	gone := false
 	progress := func(text string) {
 		if s.opts.Progress != nil {
@@ -92,21 +100,22 @@ func (s *session) begin(ctx context.Context, code string, yield func(Output, err
 			gone = !yield(Output{Progress: text}, nil)
 		}
 	}
+	s.unpark("the code before was waiting for a person and has been given up")
 	for range 2 {
 		w, err := s.ready(ctx, progress)
 		if gone {
-			return nil, nil, errConsumerGone
+			return nil, errConsumerGone
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		fresh := !w.used
 		r, err := s.start(ctx, w, code)
 		if err == nil {
-			return r, nil, nil
+			return r, nil
 		}
 		if errors.Is(err, strands.ErrClosed) {
-			return nil, nil, err
+			return nil, err
 		}
 		// The worker died, or broke the rules, while nothing ran in it. What
 		// was in it is gone, but this snippet has not begun.
@@ -115,7 +124,7 @@ func (s *session) begin(ctx context.Context, code string, yield func(Output, err
 			s.noteLoss(why)
 		}
 	}
-	return nil, nil, errors.New("python: the Python worker ends as soon as it is started")
+	return nil, errors.New("python: the Python worker ends as soon as it is started")
 }
 
 // ready returns the session's worker, starting one when there is none.
@@ -219,6 +228,7 @@ func (s *session) Reset(ctx context.Context) error {
 		return err
 	}
 	defer s.release()
+	s.unpark("")
 	s.mu.Lock()
 	w := s.wire
 	s.lost = ""

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/strandsgo/strands"
@@ -141,7 +142,13 @@ func (t *replTool) Call(ctx context.Context, call *strands.ToolCall) (*strands.T
 	now := turn
 	defer func() { r.turn <- now }()
 	if answers := strands.Answers(ctx); answers != nil {
-		return t.resume(ctx, r, answers)
+		l, parks := r.Session.(*session)
+		if parks {
+			if outputs, ok := l.resume(r.calls.goOn(ctx)); ok {
+				return t.collect(ctx, outputs)
+			}
+		}
+		return t.gaveUp(r, answers, parks && canPark || !r.calls.any()), nil
 	}
 	if now = s.Turn(); now != turn && !t.keep {
 		if err := r.Reset(ctx); err != nil {
@@ -180,10 +187,10 @@ func (t *replTool) open(ctx context.Context) (*repl, error) {
 
 // run runs a snippet and makes the answer of its Result.
 func (t *replTool) run(ctx context.Context, r *repl, code string) (*strands.ToolResult, error) {
-	return t.collect(ctx, r, r.Exec(r.calls.watch(ctx), code))
+	return t.collect(ctx, r.Exec(r.calls.watch(ctx), code))
 }
 
-func (t *replTool) collect(ctx context.Context, _ *repl, outputs func(func(Output, error) bool)) (*strands.ToolResult, error) {
+func (t *replTool) collect(ctx context.Context, outputs iter.Seq2[Output, error]) (*strands.ToolResult, error) {
 	var res *Result
 	for o, err := range outputs {
 		if err != nil {
@@ -277,12 +284,15 @@ func lostText(res *Result) string {
 	return res.Lost + ". Everything defined before is gone; define again what you need."
 }
 
-// resume is called when the call was interrupted by a question to a person,
-// which has been answered. The snippet that asked is over: nothing of it is
-// done again silently.
-func (t *replTool) resume(_ context.Context, r *repl, answers []strands.Answer) (*strands.ToolResult, error) {
+// gaveUp answers a call that was interrupted by a question to a person, which
+// has been answered, when the snippet that asked is gone: the program was
+// started anew, or it waited too long. Nothing of it is done again silently.
+func (t *replTool) gaveUp(r *repl, answers []strands.Answer, lost bool) *strands.ToolResult {
 	var b strings.Builder
-	b.WriteString("The code was stopped while a person was asked, and did not go on. It was not run again.")
+	if lost {
+		b.WriteString(t.labels.Lost + "\nEverything defined so far is gone.\n\n")
+	}
+	b.WriteString(t.labels.Error + "\nThe code was stopped while a person was asked, and could not go on afterwards. It was not run again.")
 	for _, a := range answers {
 		response, err := json.Marshal(a.Response)
 		if err != nil {
@@ -294,5 +304,5 @@ func (t *replTool) resume(_ context.Context, r *repl, answers []strands.Answer) 
 		b.WriteString("\nCalls that it had made: " + made)
 	}
 	b.WriteString("\nLook at what it has done and go on from there.")
-	return &strands.ToolResult{IsError: true, Parts: []strands.Part{strands.Text(b.String())}}, nil
+	return &strands.ToolResult{IsError: true, Parts: []strands.Part{strands.Text(b.String())}}
 }
