@@ -10,7 +10,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/strandsgo/strands/internal/schema"
 )
 
 // NewTool makes a Tool of a function. In is a struct: its fields are the
@@ -65,7 +65,7 @@ func NewRawTool(spec ToolSpec, f func(context.Context, *ToolCall) (*ToolResult, 
 	if err := checkToolName(spec.Name); err != nil {
 		return nil, &InputError{Field: "Name", Reason: err.Error()}
 	}
-	c, err := parseChecker(spec.InputSchema)
+	c, err := schema.ParseChecker(spec.InputSchema)
 	if err != nil {
 		return nil, &InputError{Field: "InputSchema of " + spec.Name, Reason: err.Error()}
 	}
@@ -83,14 +83,14 @@ func checkToolName(name string) error {
 
 type rawTool struct {
 	spec  ToolSpec
-	input *checker
+	input *schema.Checker
 	f     func(context.Context, *ToolCall) (*ToolResult, error)
 }
 
 func (t *rawTool) Spec() ToolSpec { return t.spec }
 
 func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
-	input, err := t.input.check(call.Input)
+	input, err := t.input.Check(call.Input)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error)
 // funcTool is a Go function as a tool. f decodes its input, which was checked.
 type funcTool struct {
 	spec  ToolSpec
-	input *checker
+	input *schema.Checker
 	f     func(context.Context, json.RawMessage) (any, error)
 }
 
@@ -114,21 +114,11 @@ func newFuncTool(name, doc string, in, out reflect.Type, f func(context.Context,
 	if err := checkToolName(name); err != nil {
 		return nil, err
 	}
-	if in.Kind() != reflect.Struct {
-		return nil, fmt.Errorf("the input %s must be a struct", in)
-	}
-	s, err := inferSchema(in, false)
+	c, raw, err := schemas.Input(in)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
-	c, err := newChecker(s)
-	if err != nil {
-		return nil, fmt.Errorf("input %s: %w", in, err)
-	}
-	t := &funcTool{spec: ToolSpec{Name: name, Description: doc}, input: c, f: f}
-	if t.spec.InputSchema, err = json.Marshal(s); err != nil {
-		return nil, fmt.Errorf("input %s: %w", in, err)
-	}
+	t := &funcTool{spec: ToolSpec{Name: name, Description: doc, InputSchema: raw}, input: c, f: f}
 	elem, stream := streamElem(out)
 	if t.spec.OutputSchema, err = outputSchema(elem); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
@@ -138,6 +128,9 @@ func newFuncTool(name, doc string, in, out reflect.Type, f func(context.Context,
 	}
 	return t, nil
 }
+
+// schemas describes Go types, with ours whose methods do not tell their form.
+var schemas = schema.Types{reflect.TypeFor[Duration](): {Type: "number", Description: "seconds"}}
 
 var (
 	typeError  = reflect.TypeFor[error]()
@@ -151,19 +144,7 @@ func outputSchema(t reflect.Type) (json.RawMessage, error) {
 	if t == typeParts || t == typeResult || t.Kind() == reflect.Interface {
 		return nil, nil
 	}
-	s, err := inferSchema(t, true)
-	if err != nil {
-		return nil, err
-	}
-	switch t.Kind() {
-	case reflect.Slice, reflect.Map: // a nil one at the top is written as empty
-		if len(s.Types) == 2 {
-			s.Type, s.Types = s.Types[0], nil
-		}
-	case reflect.Pointer:
-		s = nullable(s)
-	}
-	return json.Marshal(s)
+	return schemas.Output(t)
 }
 
 // streamElem returns T of iter.Seq[T] and iter.Seq2[T, error], and out itself
@@ -193,7 +174,7 @@ func (t *funcTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error
 }
 
 func (t *funcTool) run(ctx context.Context, call *ToolCall) (any, error) {
-	input, err := t.input.check(call.Input)
+	input, err := t.input.Check(call.Input)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +262,7 @@ func resultOf(v any) (*ToolResult, error) {
 	}
 	if string(b) == "null" {
 		switch t := reflect.TypeOf(v); {
-		case t == nil || wellKnown(t) != nil:
+		case t == nil || schemas.Special(t):
 		case t.Kind() == reflect.Slice:
 			b = []byte("[]")
 		case t.Kind() == reflect.Map:
@@ -289,21 +270,6 @@ func resultOf(v any) (*ToolResult, error) {
 		}
 	}
 	return &ToolResult{Parts: []Part{{JSON: b}}, Value: v}, nil
-}
-
-// inferObject describes t, which must be a struct, for OutputOf.
-func inferObject(t reflect.Type) ([]byte, error) {
-	if t.Kind() != reflect.Struct {
-		return nil, fmt.Errorf("%s must be a struct", t)
-	}
-	s, err := inferSchema(t, false)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
-		return nil, fmt.Errorf("%s: %w", t, err)
-	}
-	return json.Marshal(s)
 }
 
 // nameOf makes a tool name of a type's name.

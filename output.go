@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/strandsgo/strands/internal/schema"
 )
 
 // OutputSpec asks for an answer as JSON. The model is offered a tool of that
@@ -21,11 +23,11 @@ type OutputSpec struct {
 // panics naming the field that has no schema.
 func OutputOf[T any]() *OutputSpec {
 	t := reflect.TypeFor[T]()
-	schema, err := inferObject(t)
+	_, raw, err := schemas.Input(t)
 	if err != nil {
 		panic(fmt.Sprintf("strands.OutputOf[%s]: %v", t, err))
 	}
-	return &OutputSpec{Name: nameOf(t), Schema: schema}
+	return &OutputSpec{Name: nameOf(t), Schema: raw}
 }
 
 // AskFor asks for an answer of type T.
@@ -51,14 +53,14 @@ const outputPrompt = "Give your answer by calling the tool %s now, with the whol
 // outputTool is how a model gives a structured answer.
 type outputTool struct {
 	spec  ToolSpec
-	input *checker
+	input *schema.Checker
 }
 
 func newOutputTool(o *OutputSpec) (*outputTool, error) {
 	if err := checkToolName(o.Name); err != nil {
 		return nil, &InputError{Field: "Output.Name", Reason: err.Error()}
 	}
-	c, err := parseChecker(o.Schema)
+	c, err := schema.ParseChecker(o.Schema)
 	if err != nil {
 		return nil, &InputError{Field: "Output.Schema", Reason: err.Error()}
 	}
@@ -72,7 +74,7 @@ func newOutputTool(o *OutputSpec) (*outputTool, error) {
 func (t *outputTool) Spec() ToolSpec { return t.spec }
 
 func (t *outputTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
-	raw, err := t.input.check(call.Input)
+	raw, err := t.input.Check(call.Input)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +106,7 @@ func (r *run) outputOf(calls []*ToolCall) (*Result, error) {
 			continue
 		}
 		if r.value == nil { // it was given before the run was interrupted
-			raw, err := r.output.input.check(c.Input)
+			raw, err := r.output.input.Check(c.Input)
 			if err != nil {
 				continue
 			}
@@ -122,7 +124,7 @@ func (r *run) outputOf(calls []*ToolCall) (*Result, error) {
 func (r *run) wantOutput(m Message) (*Result, error) {
 	if r.forced {
 		// A provider that cannot force a tool may still have given the answer.
-		if raw, err := r.output.input.check(fencedJSON(m.Text())); err == nil && len(raw) > 2 {
+		if raw, err := r.output.input.Check(fencedJSON(m.Text())); err == nil && len(raw) > 2 {
 			r.setOutput(raw)
 			return r.result(StopEndTurn), nil
 		}

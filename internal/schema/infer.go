@@ -1,4 +1,6 @@
-package strands
+// Package schema makes JSON schemas of Go types, and checks and adjusts input
+// by them.
+package schema
 
 import (
 	"encoding"
@@ -20,14 +22,60 @@ import (
 // no field in its errors, so the schema is inferred here and only resolved and
 // checked there.
 type inferer struct {
+	own    Types
 	output bool                    // of results: what is nil is null
 	active map[reflect.Type]bool   // types being described
 	names  map[reflect.Type]string // recursive types, by their name in $defs
 	defs   map[string]*jsonschema.Schema
 }
 
-func inferSchema(t reflect.Type, output bool) (*jsonschema.Schema, error) {
+// Types says how types look in JSON whose methods do not tell.
+type Types map[reflect.Type]*jsonschema.Schema
+
+// Input describes the struct t as the input of a function, and returns what
+// checks it. Its fields are the properties, in order.
+func (own Types) Input(t reflect.Type) (*Checker, json.RawMessage, error) {
+	if t.Kind() != reflect.Struct {
+		return nil, nil, fmt.Errorf("%s must be a struct", t)
+	}
+	s, err := own.infer(t, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := newChecker(s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", t, err)
+	}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", t, err)
+	}
+	return c, raw, nil
+}
+
+// Output describes t as the result of a function.
+func (own Types) Output(t reflect.Type) (json.RawMessage, error) {
+	s, err := own.infer(t, true)
+	if err != nil {
+		return nil, err
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map: // a nil one at the top is written as empty
+		if len(s.Types) == 2 {
+			s.Type, s.Types = s.Types[0], nil
+		}
+	case reflect.Pointer:
+		s = nullable(s)
+	}
+	return json.Marshal(s)
+}
+
+// Special says whether the JSON form of t is not that of its kind.
+func (own Types) Special(t reflect.Type) bool { return own.wellKnown(t) != nil }
+
+func (own Types) infer(t reflect.Type, output bool) (*jsonschema.Schema, error) {
 	in := inferer{
+		own:    own,
 		output: output,
 		active: map[reflect.Type]bool{},
 		names:  map[reflect.Type]string{},
@@ -56,7 +104,6 @@ var (
 	typeBigInt     = reflect.TypeFor[big.Int]()
 	typeBigFloat   = reflect.TypeFor[big.Float]()
 	typeBigRat     = reflect.TypeFor[big.Rat]()
-	typeDuration   = reflect.TypeFor[Duration]()
 	typeText       = reflect.TypeFor[encoding.TextMarshaler]()
 	typeMarshaler  = reflect.TypeFor[json.Marshaler]()
 	anyDescription = "any JSON value"
@@ -71,7 +118,7 @@ func (in *inferer) of(t reflect.Type, path string) (*jsonschema.Schema, error) {
 		}
 		return s, err
 	}
-	if s := wellKnown(t); s != nil {
+	if s := in.own.wellKnown(t); s != nil {
 		return s, nil
 	}
 	if t.Name() == "" || t.PkgPath() == "" {
@@ -119,7 +166,10 @@ func (in *inferer) defName(t reflect.Type) string {
 
 // wellKnown describes the types whose JSON form is not that of their kind;
 // nil for all others.
-func wellKnown(t reflect.Type) *jsonschema.Schema {
+func (own Types) wellKnown(t reflect.Type) *jsonschema.Schema {
+	if s := own[t]; s != nil {
+		return s.CloneSchemas()
+	}
 	p := reflect.PointerTo(t)
 	switch {
 	case t == typeTime:
@@ -128,8 +178,6 @@ func wellKnown(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Types: []string{"number", "string"}, Format: "decimal"}
 	case t == typeBigInt:
 		return &jsonschema.Schema{Type: "integer"}
-	case t == typeDuration:
-		return &jsonschema.Schema{Type: "number", Description: "seconds"}
 	case t == typeRaw:
 		return &jsonschema.Schema{Description: anyDescription}
 	case t.Implements(typeText) || p.Implements(typeText):
@@ -223,7 +271,7 @@ func (in *inferer) ofStruct(t reflect.Type, path string) (*jsonschema.Schema, er
 	if !in.output {
 		s.AdditionalProperties = &jsonschema.Schema{Not: &jsonschema.Schema{}}
 	}
-	for _, f := range jsonFields(t) {
+	for _, f := range in.own.jsonFields(t) {
 		fieldPath := path + "." + f.Name
 		p, err := in.of(f.Type, fieldPath)
 		if err != nil {
@@ -298,7 +346,7 @@ type jsonField struct {
 
 // jsonFields returns the fields of t in order, those of embedded structs in
 // their place. Of two with one name the shallower wins.
-func jsonFields(t reflect.Type) []jsonField {
+func (own Types) jsonFields(t reflect.Type) []jsonField {
 	var fields []jsonField
 	add := func(f jsonField) {
 		i := slices.IndexFunc(fields, func(g jsonField) bool { return g.json == f.json })
@@ -326,7 +374,7 @@ func jsonFields(t reflect.Type) []jsonField {
 			if pointer {
 				elem = elem.Elem()
 			}
-			if f.Anonymous && name == "" && elem.Kind() == reflect.Struct && wellKnown(elem) == nil {
+			if f.Anonymous && name == "" && elem.Kind() == reflect.Struct && own.wellKnown(elem) == nil {
 				walk(elem, depth+1, optional || pointer)
 				continue
 			}

@@ -1,4 +1,4 @@
-package strands
+package schema
 
 import (
 	"bytes"
@@ -15,26 +15,26 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// checker validates JSON objects against a schema.
-type checker struct {
+// Checker validates JSON objects against a schema.
+type Checker struct {
 	resolved *jsonschema.Resolved
 }
 
 // newChecker prepares s, which must describe an object.
-func newChecker(s *jsonschema.Schema) (*checker, error) {
+func newChecker(s *jsonschema.Schema) (*Checker, error) {
 	r, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
 	if err != nil {
 		return nil, fmt.Errorf("the schema cannot be used: %w", err)
 	}
-	c := &checker{resolved: r}
+	c := &Checker{resolved: r}
 	if t := c.follow(s); t.Type != "object" {
 		return nil, errors.New("the schema must have type object")
 	}
 	return c, nil
 }
 
-// parseChecker prepares a schema given as JSON.
-func parseChecker(schema []byte) (*checker, error) {
+// ParseChecker prepares a schema given as JSON.
+func ParseChecker(schema []byte) (*Checker, error) {
 	s := new(jsonschema.Schema)
 	if err := json.Unmarshal(schema, s); err != nil {
 		return nil, fmt.Errorf("the schema is not a JSON schema: %w", err)
@@ -42,11 +42,11 @@ func parseChecker(schema []byte) (*checker, error) {
 	return newChecker(s)
 }
 
-// check validates raw and returns it as the function behind should read it:
+// Check validates raw and returns it as the function behind should read it:
 // null for an optional property counts as not given, defaults are filled in,
 // and 5.0 for an integer is 5. The error is for the model and names the
 // property.
-func (c *checker) check(raw json.RawMessage) (json.RawMessage, error) {
+func (c *Checker) Check(raw json.RawMessage) (json.RawMessage, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = json.RawMessage("{}")
 	}
@@ -77,7 +77,7 @@ func (c *checker) check(raw json.RawMessage) (json.RawMessage, error) {
 }
 
 // follow looks through references inside the schema.
-func (c *checker) follow(s *jsonschema.Schema) *jsonschema.Schema {
+func (c *Checker) follow(s *jsonschema.Schema) *jsonschema.Schema {
 	root := c.resolved.Schema()
 	for range 100 { // a reference may go in circles
 		if s.Ref == "#" {
@@ -93,7 +93,7 @@ func (c *checker) follow(s *jsonschema.Schema) *jsonschema.Schema {
 }
 
 // adjust changes v, a decoded JSON value, in place and says whether it did.
-func (c *checker) adjust(s *jsonschema.Schema, v any) bool {
+func (c *Checker) adjust(s *jsonschema.Schema, v any) bool {
 	s = c.follow(s)
 	changed := false
 	switch v := v.(type) {
@@ -139,7 +139,7 @@ func (c *checker) adjust(s *jsonschema.Schema, v any) bool {
 	return changed
 }
 
-func (c *checker) adjustRest(s *jsonschema.Schema, v map[string]any) bool {
+func (c *Checker) adjustRest(s *jsonschema.Schema, v map[string]any) bool {
 	if s.AdditionalProperties == nil {
 		return false
 	}
@@ -157,7 +157,7 @@ func (c *checker) adjustRest(s *jsonschema.Schema, v map[string]any) bool {
 	return changed
 }
 
-func (c *checker) allowsNull(s *jsonschema.Schema) bool {
+func (c *Checker) allowsNull(s *jsonschema.Schema) bool {
 	s = c.follow(s)
 	return s.Type == "null" || slices.Contains(s.Types, "null") || (s.Type == "" && s.Types == nil)
 }
@@ -166,7 +166,7 @@ var integralFloat = regexp.MustCompile(`^-?[0-9]+\.0+$`)
 
 // integer returns v written without a fraction, when s wants an integer and v
 // is one that is written as a float.
-func (c *checker) integer(s *jsonschema.Schema, v any) (json.Number, bool) {
+func (c *Checker) integer(s *jsonschema.Schema, v any) (json.Number, bool) {
 	n, ok := v.(json.Number)
 	if !ok || !strings.ContainsAny(n.String(), ".eE") {
 		return "", false
