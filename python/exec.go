@@ -104,6 +104,16 @@ func (b *backend) interpreter(ctx context.Context, exe, dir string, requirements
 	return sandbox.Python{Exe: py.Exe, Roots: py.Roots, Path: py.Path, Prefix: py.Prefix, Version: py.Version}, nil
 }
 
+// codeDir is where compiled code of the worker is kept; "" = nowhere.
+func (b *backend) codeDir() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.manager == nil {
+		return ""
+	}
+	return b.manager.CodeDir()
+}
+
 // close ends all sessions. All are attempted; a second call does nothing.
 func (b *backend) close() error {
 	b.mu.Lock()

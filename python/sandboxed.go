@@ -144,7 +144,9 @@ func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, prel
 	if logger == nil {
 		logger = slog.Default()
 	}
-	z, err := sandbox.Start(ctx, sandbox.Config{Python: py, Worker: workerCode(), Preload: preload, Level: b.Require})
+	z, err := sandbox.Start(ctx, sandbox.Config{
+		Python: py, Worker: workerCode(), Preload: preload, Level: b.Require, CodeDir: b.open.codeDir(),
+	})
 	if err != nil {
 		p.err = fmt.Errorf("python: no confined session can be opened: %w", err)
 		return

@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"crypto/sha256"
 	"embed"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 )
 
 //go:embed boot/*.py
@@ -61,8 +64,9 @@ var bootCalls = []string{
 }
 
 // bootPayload is what is written to the control socket of a new zygote: the
-// loader, then modules and config.
-func bootPayload(cfg bootConfig) ([]byte, error) {
+// loader, then modules and config. Their compiled code is kept in codeDir,
+// when there is one.
+func bootPayload(cfg bootConfig, py Python, codeDir string) ([]byte, error) {
 	loader, err := bootFiles.ReadFile("boot/load.py")
 	if err != nil {
 		return nil, err
@@ -75,7 +79,13 @@ func bootPayload(cfg bootConfig) ([]byte, error) {
 		}
 		modules = append(modules, [2]string{"_sandbox_" + name, string(src)})
 	}
-	body, err := json.Marshal(map[string]any{"boot": modules, "config": cfg})
+	cache := ""
+	if codeDir != "" {
+		sum := sha256.New()
+		fmt.Fprintf(sum, "%q %q %q %q", modules, cfg.Worker, py.Exe, py.Version)
+		cache = filepath.Join(codeDir, hex.EncodeToString(sum.Sum(nil)[:16])+".code")
+	}
+	body, err := json.Marshal(map[string]any{"boot": modules, "config": cfg, "cache": cache})
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: encoding the bootstrap: %w", err)
 	}

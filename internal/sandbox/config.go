@@ -23,6 +23,9 @@ type Config struct {
 	// Dir is where the folders of sessions are made at LevelFiltered; "" =
 	// os.TempDir. As root every user must be able to pass through it.
 	Dir string
+	// CodeDir is an existing folder of this program's user where compiled
+	// code of the worker is kept, which a start is faster by; "" = nowhere.
+	CodeDir string
 	// Processes lets sessions start the programs that are in their root, which
 	// needs LevelNamespaces: the pid namespace ends them with the session.
 	// Limits of memory and processor time then hold for each process, and

@@ -219,7 +219,7 @@ func (z *Zygote) attributes() *syscall.SysProcAttr {
 
 // greet sends the bootstrap and waits for its answer.
 func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
-	payload, err := bootPayload(boot)
+	payload, err := bootPayload(boot, z.cfg.Python, z.cfg.CodeDir)
 	if err != nil {
 		return err
 	}
