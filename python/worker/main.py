@@ -30,12 +30,17 @@ _set_recursion_limit = sys.setrecursionlimit
 _get_recursion_limit = sys.getrecursionlimit
 
 
-def serve(fd_in: int, fd_out: int | None = None) -> None:
-    """Answer the host on a stream socket, or a pair of pipes, until it is gone."""
+def _trace_crashes() -> None:
+    """A crash's last words are the lines of Python. Those of C, from 3.14 on, are many and say nothing to a model."""
     try:
-        faulthandler.enable(2, all_threads=True)
+        faulthandler.enable(2, all_threads=True, **({"c_stack": False} if sys.version_info >= (3, 14) else {}))
     except (OSError, RuntimeError, ValueError):
         pass  # no descriptor 2: crashes are told by their signal alone
+
+
+def serve(fd_in: int, fd_out: int | None = None) -> None:
+    """Answer the host on a stream socket, or a pair of pipes, until it is gone."""
+    _trace_crashes()
     link = Link(open_channel(fd_in, fd_out))
     try:
         while not (frame := link.take()):
