@@ -32,7 +32,8 @@ func (s *ModelSuite) testErrorKind(t *testing.T, kind strands.ModelErrorKind) {
 		if kind == strands.ModelThrottled && s.has(RetryAfter) {
 			want.RetryAfter = 7 * time.Second
 		}
-		r.play(whole(s.Play(Answer{Error: &want})))
+		w := s.Play(Answer{Error: &want})
+		r.play(whole(w))
 		o := r.generate(t.Context(), hello())
 		me := o.modelError(t, kind)
 		if me.Message == "" {
@@ -41,8 +42,8 @@ func (s *ModelSuite) testErrorKind(t *testing.T, kind strands.ModelErrorKind) {
 		if me.RetryAfter != want.RetryAfter {
 			t.Errorf("RetryAfter is %s, want %s", me.RetryAfter, want.RetryAfter)
 		}
-		if me.Status < 400 {
-			t.Errorf("the error has the status %d", me.Status)
+		if me.Status != w.Status {
+			t.Errorf("the error has the status %d, want %d", me.Status, w.Status)
 		}
 		if me.Err == nil {
 			t.Error("the error does not hold that of the SDK")

@@ -32,6 +32,8 @@ type Call struct {
 	idle        time.Duration
 	timer       *time.Timer
 
+	broken error // of reading the last answer
+
 	// Of the last answer that reported an error.
 	status int
 	header http.Header
@@ -142,5 +144,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.call.wait()
 	n, err := b.ReadCloser.Read(p)
 	b.call.pause()
+	if err != nil && err != io.EOF {
+		b.call.broken = err
+		if b.call.provider.Quiet {
+			return n, io.EOF
+		}
+	}
 	return n, err
 }

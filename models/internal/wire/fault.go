@@ -38,6 +38,9 @@ func (c *Call) Fail(err error, f Fault) error {
 	if me, ok := errors.AsType[*strands.ModelError](err); ok {
 		return me
 	}
+	if c.broken != nil && !errors.Is(err, c.broken) {
+		err, f = c.broken, Fault{} // what the SDK made of it is a consequence
+	}
 	me := &strands.ModelError{
 		Kind: f.Kind, Provider: c.provider.Name, Model: c.provider.Model, Status: c.status,
 		Code: f.Code, Message: f.Message, RequestID: f.RequestID, RetryAfter: f.RetryAfter, Err: err,
@@ -72,6 +75,9 @@ func (c *Call) Cut() error {
 	})
 }
 
+// Whole says whether the answer was read to its end.
+func (c *Call) Whole() bool { return c.broken == nil }
+
 // describe says what happened where the SDK's words say too little.
 func (c *Call) describe(err error) string {
 	if c.status != 0 {
@@ -92,9 +98,9 @@ func (c *Call) describe(err error) string {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
 		return "the connection broke before the reply was complete: " + err.Error()
 	case errors.As(err, &syntax):
-		return "the server sent broken JSON: " + err.Error()
+		return "the server sent broken JSON: " + plain(err.Error())
 	}
-	return ""
+	return plain(err.Error())
 }
 
 func kindOfStatus(status int) strands.ModelErrorKind {

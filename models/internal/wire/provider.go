@@ -17,6 +17,9 @@ type Provider struct {
 	IdleTimeout time.Duration                     // how long the server may be silent; 0 = IdleTimeout, negative = for ever
 	Hints       map[strands.ModelErrorKind]string // what the user can do about a kind of error
 	Invalid     error                             // why no call can be made
+	// Quiet is for an SDK that writes to the program's log when a connection
+	// breaks: to it the answer just ends. Fail and Cut know better.
+	Quiet bool
 }
 
 // Refuse makes the error of a request that is not sent because it cannot
