@@ -43,6 +43,7 @@ func ExampleConfig_toolkits() {
 		log.Fatal(err)
 	}
 	fmt.Println(res.Text())
+	// Output: A grew by 100.0 %.
 }
 
 // TestReadyMadeToolkits needs a package index the first time.
