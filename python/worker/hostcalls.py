@@ -194,7 +194,7 @@ class Calls:
         try:
             status, body = await self._next_async(call)
         finally:
-            self._pending.pop(call.id, None)
+            self._forget(call)
         if status == VALUE:
             return decode(body, _REPLY_SIZE)
         raise _exception(status, body)
@@ -210,8 +210,15 @@ class Calls:
                 yield decode(body, _REPLY_SIZE)
         finally:
             self._finish(call, status)
+            self._forget(call)
         if status not in (END, VALUE):
             raise _exception(status, body)
+
+    def _forget(self, call: _Call) -> None:
+        """A thread may still wait for it in the loop's stead."""
+        self._pending.pop(call.id, None)
+        call.replies.append((ENDED, b""))
+        call.wake()
 
     async def _next_async(self, call: _Call) -> Reply:
         import asyncio

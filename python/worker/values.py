@@ -166,7 +166,7 @@ def _key(key: Any) -> Any:
     if type(key) is str:
         return key
     key = plain(key, 2)
-    if isinstance(key, (list, dict)):
+    if isinstance(key, (list, tuple, dict)):
         raise TypeError(f"a dict with a key like {key!r} cannot be sent; use text keys")
     return key
 

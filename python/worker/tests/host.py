@@ -88,7 +88,7 @@ class Host:
         self.config = {"version": 1, "guard": False, "libraries": [], "figures": True, "output_limit": 65536,
                        "value_limit": 65536, "spool_limit": 1 << 24, "workdir": self.work} | config  # fmt: skip
         self.send_lock = threading.Lock()
-        self.cancelled = []
+        self.cancelled, self.ended = [], []
         self.send(b"C", json.dumps(self.config).encode())
         kind, body = self.receive()
         assert kind == b"H", (kind, body)
@@ -193,6 +193,7 @@ class Host:
                     raise AssertionError(f"unexpected frame {kind}")
         finally:
             over.set()
+            self.ended.append(run)
             timer.join()
         for thread in answering:
             thread.join()
@@ -208,7 +209,7 @@ class Host:
             value = self.functions[function](json.loads(body[8:]))
             if hasattr(value, "__next__"):
                 for item in value:
-                    if call in self.cancelled:
+                    if call in self.cancelled or run in self.ended:
                         return
                     self.reply(run, call, 2, item)
                 self.reply(run, call, 3, None)

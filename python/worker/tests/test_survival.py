@@ -69,7 +69,7 @@ class Hostile(Case):
 
     def test_metaclasses_that_fight_back(self):
         self.keep()
-        code = "class M(type):\n  @property\n  def __name__(cls): raise KeyboardInterrupt\n  __qualname__ = __module__ = __name__\nclass E(Exception, metaclass=M): pass\nraise E()"
+        code = "class M(type):\n  @property\n  def __name__(cls): raise KeyboardInterrupt\n  __module__ = __name__\nclass E(Exception, metaclass=M): pass\nraise E()"
         self.assertEqual(self.host.run(code).error["type"], "E")
         self.kept()
 
