@@ -44,7 +44,8 @@ type Config struct {
 	MaxParallel int           // tool calls of one reply at once; 0 = 8
 	ToolTimeout time.Duration // of each tool call; 0 = none
 
-	Logger *slog.Logger // nil = slog.Default()
+	Telemetry Telemetry
+	Logger    *slog.Logger // nil = slog.Default()
 }
 
 // Limits bound a run. For every field zero means the default and a negative
@@ -78,7 +79,10 @@ type Agent struct {
 	tools  *toolset
 	values map[string]rawJSON
 	log    *slog.Logger
+	tel    *telemetry
 	house  *house
+
+	spanName string // of a run
 }
 
 // house is what of an agent must be ended. It does not point to the Agent, so
@@ -115,6 +119,10 @@ func New(cfg Config) (*Agent, error) {
 		a.log = slog.Default()
 	}
 	var err error
+	if a.tel, err = newTelemetry(&a.cfg); err != nil {
+		return nil, err
+	}
+	a.spanName = "invoke_agent " + cfg.Name
 	if a.tools, err = newToolset(cfg.Tools...); err != nil {
 		return nil, err
 	}

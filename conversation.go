@@ -36,7 +36,7 @@ type Conversation struct {
 
 // conversation is what the manager sees now.
 func (r *run) conversation() *Conversation {
-	c := &Conversation{Session: r.s, Messages: r.s.Messages(), Model: r.model()}
+	c := &Conversation{Session: r.s, Messages: r.s.Messages(), Model: r.chat()}
 	if req, err := r.request(); err == nil {
 		c.Tokens = r.s.projectedTokens(req)
 	}
@@ -54,7 +54,7 @@ func (r *run) manage(ctx context.Context, ended bool) error {
 	c.Ended = ended
 	before := slices.Clone(c.Messages)
 	err := m.Manage(ctx, c)
-	r.addUsage(c.Usage)
+	r.addUsage(Describe(r.model()).ID, c.Usage)
 	if err != nil {
 		return fmt.Errorf("strands: conversation manager: %w", err)
 	}
@@ -79,7 +79,7 @@ func (r *run) recover(err error, recoveries *int) (bool, error) {
 	c := r.conversation()
 	size := sizeOfMessages(c.Messages)
 	reduceErr := m.Reduce(r.ctx, c, err)
-	r.addUsage(c.Usage)
+	r.addUsage(Describe(r.model()).ID, c.Usage)
 	if reduceErr != nil {
 		return false, fmt.Errorf("strands: conversation manager: %w", errors.Join(reduceErr, err))
 	}
@@ -87,12 +87,6 @@ func (r *run) recover(err error, recoveries *int) (bool, error) {
 		return false, fmt.Errorf("strands: the history could not be made shorter: %w", err)
 	}
 	return true, r.s.SetMessages(c.Messages)
-}
-
-func (r *run) addUsage(u Usage) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.usage = r.usage.Add(u)
 }
 
 // SetMessages replaces the history by messages, which must be valid (see

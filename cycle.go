@@ -12,7 +12,8 @@ import (
 
 // answerTo appends msgs to the history and goes on until the model has
 // answered.
-func (r *run) answerTo(msgs []Message) (*Result, error) {
+func (r *run) answerTo(msgs []Message) (res *Result, err error) {
+	defer func() { r.closeCycle(err) }()
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
@@ -24,12 +25,14 @@ func (r *run) answerTo(msgs []Message) (*Result, error) {
 			return nil, err
 		}
 		if calls := r.s.openCalls(); len(calls) > 0 {
+			r.openCycle()
 			res, err := r.act(calls)
 			if res != nil || err != nil {
 				return res, err
 			}
 			continue
 		}
+		r.closeCycle(nil)
 		if err := r.store(); err != nil {
 			return nil, err
 		}
@@ -39,6 +42,7 @@ func (r *run) answerTo(msgs []Message) (*Result, error) {
 		if err := r.manage(r.ctx, false); err != nil {
 			return nil, err
 		}
+		r.openCycle()
 		reply, err := r.think()
 		if err != nil {
 			return nil, err

@@ -65,14 +65,13 @@ func (r *run) attempt(n int) (*Reply, bool, error) {
 	if len(hooks) > 0 {
 		b.ProjectedTokens = r.s.projectedTokens(req)
 	}
-	hookErr := before(r.ctx, hooks, "BeforeModelCall", b, func(h *Hooks) func(context.Context, *BeforeModelCall) error { return h.BeforeModelCall })
+	hookErr := before(r.workCtx(), hooks, "BeforeModelCall", b, func(h *Hooks) func(context.Context, *BeforeModelCall) error { return h.BeforeModelCall })
 	var reply *Reply
 	if err = hookErr; err == nil {
 		reply, err = r.generate(b.Request)
 	}
 	if reply != nil {
-		r.addUsage(reply.Usage)
-		r.cycles++
+		r.answeredBy(reply)
 	}
 	ctx, cancel := r.grace()
 	defer cancel()
@@ -82,6 +81,19 @@ func (r *run) attempt(n int) (*Reply, bool, error) {
 		return nil, false, notModelError{e}
 	}
 	return reply, a.Retry, err
+}
+
+// answeredBy counts a model call.
+func (r *run) answeredBy(reply *Reply) {
+	r.cycles++
+	r.addUsage(cmp.Or(reply.Model, Describe(r.model()).ID), reply.Usage)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latency += reply.Message.Metadata.Latency
+	if t := r.trace.last(); t != nil {
+		t.Usage = t.Usage.Add(reply.Usage)
+		t.Latency += reply.Message.Metadata.Latency
+	}
 }
 
 // request says what the model is asked.
@@ -116,7 +128,7 @@ func (r *run) model() Model {
 
 // generate is the model call itself. A model that panics has failed.
 func (r *run) generate(req *Request) (reply *Reply, err error) {
-	model := r.model()
+	model := r.chat()
 	defer func() {
 		if p := recover(); p != nil {
 			r.s.agent.log.ErrorContext(r.ctx, "the model panicked", "panic", p, "stack", string(debug.Stack()))
@@ -124,8 +136,7 @@ func (r *run) generate(req *Request) (reply *Reply, err error) {
 		}
 	}()
 	r.asked = true
-	start, first := time.Now(), time.Duration(0)
-	for c, err := range model.Generate(r.ctx, req) {
+	for c, err := range model.Generate(r.workCtx(), req) {
 		switch {
 		case err != nil:
 			return nil, err
@@ -134,9 +145,6 @@ func (r *run) generate(req *Request) (reply *Reply, err error) {
 		case c.Reply != nil:
 			reply = new(*c.Reply)
 		case c.Delta != nil:
-			if first == 0 {
-				first = time.Since(start)
-			}
 			if err := r.emit(r.ctx, Event{Delta: c.Delta}); err != nil {
 				return nil, err
 			}
@@ -145,7 +153,7 @@ func (r *run) generate(req *Request) (reply *Reply, err error) {
 	if reply == nil {
 		return nil, brokenStream(model, errNoReply.Error())
 	}
-	md := Metadata{Model: reply.Model, StopReason: reply.StopReason, Usage: reply.Usage, Latency: Duration(time.Since(start)), FirstToken: Duration(first)}
+	md := Metadata{Model: reply.Model, StopReason: reply.StopReason, Usage: reply.Usage, Latency: Duration(time.Since(model.start)), FirstToken: Duration(model.first)}
 	if given := reply.Message.Metadata; given != nil {
 		md.Custom = given.Custom
 	}
@@ -157,6 +165,8 @@ func brokenStream(m Model, what string) error {
 	info := Describe(m)
 	return &ModelError{Kind: ModelTransient, Provider: info.Provider, Model: info.ID, Message: what}
 }
+
+func (r *run) chat() *chat { return &chat{Model: r.model(), run: r, own: r.in.Model == nil} }
 
 func (r *run) policy() RetryPolicy { return r.s.agent.cfg.Retry }
 

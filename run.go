@@ -46,6 +46,8 @@ type run struct {
 	merged     *toolset // s.tools and extra
 	mergedFrom *toolset
 
+	silent   bool   // nobody listens to the spans of this run
+	cycle    *cycle // the one that is open
 	cycles   int
 	attempts int  // at a valid structured output
 	forced   bool // the structured output was asked for
@@ -55,10 +57,13 @@ type run struct {
 	reply    Message                // the last of the model
 	value    []byte                 // the structured output
 
-	mu    sync.Mutex // guards what calls on several goroutines change
-	usage Usage
-	tools map[string]ToolUse
-	fatal error
+	mu      sync.Mutex // guards what calls on several goroutines change
+	usage   Usage
+	models  map[string]Usage // usage by model
+	latency Duration         // of the model calls
+	trace   RunTrace
+	tools   map[string]ToolUse
+	fatal   error
 
 	res *Result
 	err error
@@ -184,6 +189,7 @@ func (r *run) stop(cause error) {
 func (r *run) work() {
 	defer close(r.done)
 	defer r.release()
+	defer r.traced()()
 	defer func() {
 		if p := recover(); p != nil {
 			r.s.agent.log.ErrorContext(r.ctx, "the run panicked", "panic", p, "stack", string(debug.Stack()))
@@ -195,6 +201,7 @@ func (r *run) work() {
 
 func (r *run) release() {
 	r.stop(errOver)
+	r.s.account(r)
 	l := r.s.life
 	l.mu.Lock()
 	defer l.mu.Unlock()

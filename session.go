@@ -37,6 +37,7 @@ type Session struct {
 	hidden    map[string]bool // tools of providers and inputs that were removed
 	hooks     []*Hooks
 	log       sessionLog
+	metrics   Metrics
 }
 
 // ID returns the session's id.

@@ -52,13 +52,14 @@ func (r *run) runCalls(ts *toolset, calls []*ToolCall) (asked *InterruptError, e
 	}
 	todo := slices.DeleteFunc(slices.Clone(calls), func(c *ToolCall) bool { return r.finished[c.ID] != nil })
 	ends := make(chan ended, len(todo))
+	ctx := r.workCtx()
 	for running := 0; ; {
 		hold := err != nil || r.ctx.Err() != nil || cfg.Sequential && asked != nil
 		if running < limit && len(todo) > 0 && !hold {
 			go func(c *ToolCall) {
 				e := ended{call: c, res: errorResult(c.ID, "The tool ended its goroutine.")}
 				defer func() { ends <- e }() // also after runtime.Goexit
-				e.res, e.err = r.call(r.ctx, ts.find(c.Name), c, nil)
+				e.res, e.err = r.call(ctx, ts.find(c.Name), c, nil)
 			}(todo[0])
 			todo = todo[1:]
 			running++
@@ -90,7 +91,7 @@ func stored(res *ToolResult) *ToolResult {
 // call makes one call with its hooks and events. The error is that of a run
 // that is over, a fatal one, or an *InterruptError. to, when not nil, gets the
 // results of a StreamTool.
-func (r *run) call(ctx context.Context, t Tool, call *ToolCall, to *sink) (*ToolResult, error) {
+func (r *run) call(ctx context.Context, t Tool, call *ToolCall, to *sink) (res *ToolResult, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -99,6 +100,8 @@ func (r *run) call(ctx context.Context, t Tool, call *ToolCall, to *sink) (*Tool
 		return nil, errOver
 	default:
 	}
+	ctx, span := r.startTool(ctx, t, call)
+	defer func() { r.s.agent.tel.endTool(span, call, res, err) }()
 	sc := scope{run: r, call: copyCall(call), root: call}
 	if outer := scopeFrom(ctx); outer != nil && outer.root != nil {
 		sc.root = outer.root
@@ -142,14 +145,19 @@ type toolRun struct {
 }
 
 func (c *toolRun) count(failed bool) {
+	took := time.Since(c.start)
+	c.run.s.agent.tel.meters.countTool(c.ctx, c.sc.call.Name, took, failed)
 	c.run.mu.Lock()
 	defer c.run.mu.Unlock()
+	if t := c.run.trace.last(); t != nil && len(t.Tools) < keptTraces {
+		t.Tools = append(t.Tools, c.sc.call.Name)
+	}
 	u := c.run.tools[c.sc.call.Name]
 	u.Calls++
 	if failed {
 		u.Errors++
 	}
-	u.Duration += Duration(time.Since(c.start))
+	u.Duration += Duration(took)
 	c.run.tools[c.sc.call.Name] = u
 }
 
