@@ -1,8 +1,12 @@
 package strandstest
 
 import (
+	"bytes"
+	"cmp"
+	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +17,8 @@ import (
 // ModelSuite says how a provider is put to the test by TestModel: how to make
 // its model, and how its servers say things.
 type ModelSuite struct {
-	// New makes the model under test. It is called once per scenario.
+	// New makes the model under test. It is called once per scenario; t is nil
+	// in a benchmark.
 	New func(t *testing.T, at Endpoint) strands.Model
 	// Play writes an answer as the provider's servers do, byte for byte.
 	Play func(a Answer) Wire
@@ -138,5 +143,60 @@ func (s *ModelSuite) scenario(t *testing.T, name string, f func(t *testing.T, r 
 			defer r.close()
 			f(t, r)
 		})
+	})
+}
+
+// Client returns a client that answers every request with w, without a server.
+func (w Wire) Client() *http.Client {
+	body := bytes.Join(w.Frames, nil)
+	return &http.Client{Transport: canned(func(r *http.Request) *http.Response {
+		return &http.Response{
+			StatusCode: cmp.Or(w.Status, http.StatusOK), Header: w.Header.Clone(), Request: r,
+			Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1,
+		}
+	})}
+}
+
+type canned func(*http.Request) *http.Response
+
+// RoundTrip implements http.RoundTripper.
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return nil, err
+		}
+	}
+	return c(r), nil
+}
+
+// BenchmarkModel measures what a provider adds to its SDK: the same reply of
+// 100 KB in pieces of 40 bytes, read by bare, which does with the SDK alone
+// what there is to do, and by the model that s.New makes.
+func BenchmarkModel(b *testing.B, s ModelSuite, bare func(client *http.Client) error) {
+	a := answer(strands.Text(strings.Repeat("The quick brown fox jumps over the dog. ", 2560)))
+	a.Piece = 40
+	w := s.Play(a)
+	client := w.Client()
+	run := func(name string, call func() error) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(w.Frames)), "ns/chunk")
+		})
+	}
+	run("bare", func() error { return bare(client) })
+	m := s.New(nil, Endpoint{URL: "http://model.test", Client: client})
+	run("model", func() error {
+		for _, err := range m.Generate(b.Context(), hello()) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

@@ -240,3 +240,34 @@ func TestSuiteFinds(t *testing.T) {
 		})
 	}
 }
+
+// pupil knows the answers of TestModelBasics.
+type pupil struct{}
+
+func (pupil) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
+	return func(yield func(strands.Chunk, error) bool) {
+		last := req.Messages[len(req.Messages)-1]
+		delta, stop := strands.Delta{Text: "1024"}, strands.StopEndTurn
+		switch {
+		case len(last.ToolResults()) > 0:
+			delta.Text = "It is " + last.ToolResults()[0].Text()
+		case len(req.Tools) > 0:
+			delta = strands.Delta{ToolCall: &strands.ToolCallDelta{ID: "1", Name: "oracle", Input: `{"key":"tea"}`}}
+			stop = strands.StopToolUse
+		}
+		if !yield(strands.Chunk{Delta: &delta}, nil) {
+			return
+		}
+		if ctx.Err() != nil {
+			yield(strands.Chunk{}, ctx.Err())
+			return
+		}
+		var acc strands.Accumulator
+		acc.Add(&delta)
+		yield(strands.Chunk{Reply: &strands.Reply{
+			Message: acc.Message(), StopReason: stop, Usage: strands.Usage{Input: 1, Output: 1}, Model: "pupil",
+		}}, nil)
+	}
+}
+
+func TestBasicsPass(t *testing.T) { TestModelBasics(t, pupil{}) }

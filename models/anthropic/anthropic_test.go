@@ -15,8 +15,10 @@ import (
 	"github.com/strandsgo/strands/strandstest"
 )
 
-func TestMessages(t *testing.T) {
-	strandstest.TestModel(t, strandstest.ModelSuite{
+func TestMessages(t *testing.T) { strandstest.TestModel(t, messageSuite()) }
+
+func messageSuite() strandstest.ModelSuite {
+	return strandstest.ModelSuite{
 		New: func(t *testing.T, at strandstest.Endpoint) strands.Model {
 			return New(Config{
 				Model: "claude-sonnet-4-5", BaseURL: at.URL, APIKey: "sk-test", Thinking: Thinking{Budget: 2048}, Cache: true, CacheTTL: "1h",
@@ -31,7 +33,7 @@ func TestMessages(t *testing.T) {
 			strandstest.ReplyImages, strandstest.Videos, strandstest.Guards,
 			strandstest.Stops(strands.StopContentFiltered), strandstest.Stops(strands.StopGuardrail),
 		},
-	})
+	}
 }
 
 func check(t *testing.T, r *http.Request, body []byte) {

@@ -33,7 +33,9 @@ func suite(lacks ...strandstest.Feature) strandstest.ModelSuite {
 	}
 }
 
-func TestConverseStream(t *testing.T) {
+func TestConverseStream(t *testing.T) { strandstest.TestModel(t, streamSuite()) }
+
+func streamSuite() strandstest.ModelSuite {
 	s := suite()
 	s.New = func(t *testing.T, at strandstest.Endpoint) strands.Model {
 		cfg := testConfig(at)
@@ -50,7 +52,7 @@ func TestConverseStream(t *testing.T) {
 			t.Errorf("the request went to %s, want %s", r.URL.EscapedPath(), want)
 		}
 	}
-	strandstest.TestModel(t, s)
+	return s
 }
 
 func TestConverse(t *testing.T) {

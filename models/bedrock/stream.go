@@ -159,13 +159,15 @@ func (r *reader) image(call *wire.Call, block int, d types.ImageBlockDelta) erro
 		m = &strands.Media{MIME: "image/png"}
 		r.images[block] = m
 	}
+	if m.Data == nil && m.URI == "" {
+		r.w.Put(strands.Part{Image: m}) // what follows goes into it
+	}
 	switch s := d.Source.(type) {
 	case *types.ImageSourceMemberBytes:
 		m.Data = append(m.Data, s.Value...)
 	case *types.ImageSourceMemberS3Location:
 		m.URI = aws.ToString(s.Value.Uri)
 	}
-	r.w.Put(block, strands.Part{Image: m})
 	return nil
 }
 

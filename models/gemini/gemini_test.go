@@ -14,8 +14,10 @@ import (
 	"github.com/strandsgo/strands/strandstest"
 )
 
-func TestGenerateContent(t *testing.T) {
-	strandstest.TestModel(t, strandstest.ModelSuite{
+func TestGenerateContent(t *testing.T) { strandstest.TestModel(t, generateSuite()) }
+
+func generateSuite() strandstest.ModelSuite {
+	return strandstest.ModelSuite{
 		New: func(t *testing.T, at strandstest.Endpoint) strands.Model {
 			return New(Config{
 				Model: "gemini-2.5-flash", BaseURL: at.URL, APIKey: "key", MaxTokens: 1000, Temperature: new(0.5), TopP: new(0.75), TopK: 20,
@@ -37,7 +39,7 @@ func TestGenerateContent(t *testing.T) {
 			strandstest.Redacted, strandstest.Guards, strandstest.BrokenInputs, strandstest.CacheWrite,
 			strandstest.Stops(strands.StopSequence), strandstest.Stops(strands.StopGuardrail), strandstest.Stops(strands.StopRefusal), strandstest.Stops(strands.StopPause),
 		},
-	})
+	}
 }
 
 type object = map[string]any

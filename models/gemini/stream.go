@@ -112,7 +112,8 @@ func (r *reader) part(call *wire.Call, p *genai.Part) error {
 	case p.FunctionCall != nil:
 		return r.functionCall(call, p)
 	case p.InlineData != nil && strings.HasPrefix(p.InlineData.MIMEType, "image/"):
-		r.w.Put(r.open(image), strands.Part{Image: &strands.Media{MIME: p.InlineData.MIMEType, Data: p.InlineData.Data}})
+		r.open(image)
+		r.w.Put(strands.Part{Image: &strands.Media{MIME: p.InlineData.MIMEType, Data: p.InlineData.Data}})
 	case p.Thought:
 		return r.w.Send(&strands.Delta{Block: r.open(thought), Reasoning: &strands.Reasoning{Text: p.Text, Signature: seal(p.ThoughtSignature)}})
 	case p.Text != "":

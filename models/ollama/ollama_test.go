@@ -15,8 +15,10 @@ import (
 	"github.com/strandsgo/strands/strandstest"
 )
 
-func TestChat(t *testing.T) {
-	strandstest.TestModel(t, strandstest.ModelSuite{
+func TestChat(t *testing.T) { strandstest.TestModel(t, chatSuite()) }
+
+func chatSuite() strandstest.ModelSuite {
+	return strandstest.ModelSuite{
 		New: func(t *testing.T, at strandstest.Endpoint) strands.Model {
 			return New(Config{
 				Model: "qwen3", BaseURL: at.URL + ":80", APIKey: "key", ContextWindow: 32768, MaxTokens: 1000, Temperature: new(0.5), TopP: new(0.9),
@@ -37,7 +39,7 @@ func TestChat(t *testing.T) {
 			strandstest.Stops(strands.StopSequence), strandstest.Stops(strands.StopContentFiltered), strandstest.Stops(strands.StopGuardrail),
 			strandstest.Stops(strands.StopRefusal), strandstest.Stops(strands.StopPause), strandstest.Fails(strands.ModelRefused),
 		},
-	})
+	}
 }
 
 type object = map[string]any

@@ -13,8 +13,10 @@ import (
 
 // TestChatCompletions plays OpenAI's own server; TestCompatibleServer below
 // one of those that give reasoning.
-func TestChatCompletions(t *testing.T) {
-	strandstest.TestModel(t, strandstest.ModelSuite{
+func TestChatCompletions(t *testing.T) { strandstest.TestModel(t, chatSuite()) }
+
+func chatSuite() strandstest.ModelSuite {
+	return strandstest.ModelSuite{
 		New: func(t *testing.T, at strandstest.Endpoint) strands.Model {
 			m := New(Config{
 				Model: "gpt-5", BaseURL: at.URL + "/v1", APIKey: "sk-test", MaxTokens: 1000, CachePoints: true,
@@ -26,7 +28,7 @@ func TestChatCompletions(t *testing.T) {
 		Play: playChat, Broken: []byte("data: {\"choices\":[{\"index\":0,\"delta\":{\"con\n\n"),
 		Golden: "testdata/chat", Check: checkRequest("/v1/chat/completions"),
 		Lacks: append(chatLacks, strandstest.Reasoning),
-	})
+	}
 }
 
 func TestCompatibleServer(t *testing.T) {

@@ -12,8 +12,10 @@ import (
 	"github.com/strandsgo/strands/strandstest"
 )
 
-func TestResponses(t *testing.T) {
-	strandstest.TestModel(t, strandstest.ModelSuite{
+func TestResponses(t *testing.T) { strandstest.TestModel(t, responseSuite()) }
+
+func responseSuite() strandstest.ModelSuite {
+	return strandstest.ModelSuite{
 		New: func(t *testing.T, at strandstest.Endpoint) strands.Model {
 			m := New(Config{
 				Model: "gpt-5", BaseURL: at.URL + "/v1", APIKey: "sk-test", Responses: true, MaxTokens: 1000,
@@ -30,7 +32,7 @@ func TestResponses(t *testing.T) {
 			strandstest.Redacted, strandstest.Videos, strandstest.Guards,
 			strandstest.Stops(strands.StopSequence), strandstest.Stops(strands.StopGuardrail), strandstest.Stops(strands.StopPause),
 		},
-	})
+	}
 }
 
 // output writes the events of a Responses stream.

@@ -104,7 +104,7 @@ func (r *responseReader) itemDone(call *wire.Call, index int64, item *responses.
 		if err != nil {
 			return call.Broken("a generated image: %w", err)
 		}
-		r.w.Put(r.block(index, 0), strands.Part{Image: &strands.Media{MIME: "image/png", Data: data}})
+		r.w.Put(strands.Part{Image: &strands.Media{MIME: "image/png", Data: data}})
 	}
 	return nil
 }

@@ -66,8 +66,9 @@ func (p *Provider) Generate(ctx context.Context, run Runner) iter.Seq2[strands.C
 
 // Writer hands deltas to the consumer and collects what they say.
 type Writer struct {
-	Blocks
 	yield func(strands.Chunk, error) bool
+	acc   strands.Accumulator
+	parts []strands.Part // before those of acc
 }
 
 // errStopped ends a Runner whose consumer has left.
@@ -75,9 +76,19 @@ var errStopped = errors.New("the consumer has left")
 
 // Send hands on a delta. After an error the Runner must return it.
 func (w *Writer) Send(d *strands.Delta) error {
-	w.Add(d)
+	w.acc.Add(d)
 	if !w.yield(strands.Chunk{Delta: d}, nil) {
 		return errStopped
 	}
 	return nil
 }
+
+// Put adds a part that is no text, such as a picture, after what was sent
+// until now.
+func (w *Writer) Put(p strands.Part) {
+	w.parts = append(w.Parts(), p)
+	w.acc = strands.Accumulator{}
+}
+
+// Parts returns the parts of the reply until now.
+func (w *Writer) Parts() []strands.Part { return append(w.parts, w.acc.Message().Parts...) }

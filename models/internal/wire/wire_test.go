@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		header http.Header
+		want   time.Duration
+	}{
+		"none":         {http.Header{}, 0},
+		"seconds":      {http.Header{"Retry-After": {"7"}}, 7 * time.Second},
+		"fraction":     {http.Header{"Retry-After": {"0.5"}}, 500 * time.Millisecond},
+		"milliseconds": {http.Header{"Retry-After-Ms": {"250"}, "Retry-After": {"7"}}, 250 * time.Millisecond},
+		"date":         {http.Header{"Retry-After": {"Sat, 21 Nov 2026 12:01:00 GMT"}}, time.Minute},
+		"past":         {http.Header{"Retry-After": {"Sat, 21 Nov 2026 11:59:00 GMT"}}, 0},
+		"nonsense":     {http.Header{"Retry-After": {"soon"}}, 0},
+		"negative":     {http.Header{"Retry-After": {"-3"}}, 0},
+	} {
+		if got := retryAfter(c.header, now); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestFindServer(t *testing.T) {
+	t.Setenv("TEST_URL", "https://proxy.example.com/v1")
+	t.Setenv("TEST_KEY", "secret")
+	for name, c := range map[string]struct {
+		base, key string
+		want      Server
+	}{
+		"environment": {"", "", Server{"https://proxy.example.com/v1", false, "secret"}},
+		"home":        {"https://api.example.com/v2", "", Server{"https://api.example.com/v2", true, "secret"}},
+		"another":     {"https://evil.example.com", "", Server{"https://evil.example.com", false, ""}},
+		"own key":     {"https://evil.example.com", "mine", Server{"https://evil.example.com", false, "mine"}},
+	} {
+		got, ok := FindServer(c.base, c.key, "https://api.example.com/v1", "TEST_URL", "TEST_KEY")
+		if got != c.want || !ok {
+			t.Errorf("%s: %+v, %v", name, got, ok)
+		}
+	}
+	if _, ok := FindServer("nowhere", "", "https://api.example.com", "TEST_URL", "TEST_KEY"); ok {
+		t.Error("a word is no address")
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":"a"}`: "a", `{"error":{"message":"b"}}`: "b", `{"message":"c"}`: "c", `{"detail":"d"}`: "d", `{"detail":[{"msg":"e"}]}`: "",
+		"two\nlines": "two lines", "<html>page</html>": "", "": "",
+	} {
+		if got := ErrorText([]byte(body)); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
