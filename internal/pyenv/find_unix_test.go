@@ -156,15 +156,65 @@ func TestCacheThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// What lies in a folder that everybody can write is not even read.
+func TestCacheThatOthersCanWriteIsNotRead(t *testing.T) {
+	m := manager(t)
+	if err := os.Chmod(m.Dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(m.Dir, 0o755)
+	_, err := m.Find(t.Context(), nil)
+	wantError(t, err, "can be written by every user", pyenv.CacheVariable)
+}
+
+// uv is preferred to pip. This one shows what it is called with; what it says
+// is not to be shown as it is.
+func TestUvIsAskedFirst(t *testing.T) {
+	m := manager(t)
+	bin := t.TempDir()
+	script(t, bin, "uv", `echo "$@" > "`+bin+`/args"
+echo "Resolved 1 package from http://me:hunter2@127.0.0.1/simple"
+echo "error: Failed to fetch: http://me:hunter2@127.0.0.1/simple/" >&2
+exit 2`)
+	t.Setenv("PATH", bin)
+	var said strings.Builder
+	_, err := m.Make(t.Context(), []string{"tiny >= 1"}, func(line string) { said.WriteString(line + "\n") })
+	wantError(t, err, "installing tiny: uv failed (Failed to fetch", "UV_DEFAULT_INDEX")
+	if !strings.Contains(said.String(), "resolved 1 package") || strings.Contains(said.String()+err.Error(), "hunter2") {
+		t.Errorf("progress %q, error %q", said.String(), err)
+	}
+	args, err := os.ReadFile(filepath.Join(bin, "args"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"pip install --python ", "--only-binary :all:", "--link-mode copy", " tiny>=1\n"} {
+		if !strings.Contains(string(args), want) {
+			t.Errorf("uv was called with %q, not with %q", args, want)
+		}
+	}
+	if left := leftovers(t, m.Dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // A Python that is chosen needs no cache.
 func TestChosenPythonWithoutCache(t *testing.T) {
 	real, err := manager(t).Find(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &pyenv.Manager{Dir: "/proc/nothing/here", Python: real.Exe}
-	if in, err := m.Find(t.Context(), nil); err != nil || in.Exe != real.Exe {
-		t.Errorf("found %v, %v", in, err)
+	anyone := t.TempDir()
+	if err := os.Chmod(anyone, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/proc/nothing/here", anyone} {
+		m := &pyenv.Manager{Dir: dir, Python: real.Exe}
+		if in, err := m.Find(t.Context(), nil); err != nil || in.Exe != real.Exe {
+			t.Errorf("%s: found %v, %v", dir, in, err)
+		}
+	}
+	if left, err := os.ReadDir(anyone); err != nil || len(left) > 0 {
+		t.Errorf("written where others can write: %v, %v", left, err)
 	}
 }
 

@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/strandsgo/strands/internal/pyenv"
 )
@@ -23,6 +25,10 @@ func TestMakeFromWheels(t *testing.T) {
 	wheel(t, links, "tiny", "1.0", "tinydep>=1")
 	wheel(t, links, "tiny", "1.5", "tinydep>=1")
 	offline(t, links)
+	// Settings of this machine that would lead the installation elsewhere.
+	t.Setenv("PIP_TARGET", t.TempDir())
+	t.Setenv("PIP_USER", "1")
+	t.Setenv("PYTHONHOME", t.TempDir())
 	m := manager(t)
 	var said []string
 	in, err := m.Make(t.Context(), []string{"Tiny < 1.2", "tinydep"}, func(line string) { said = append(said, line) })
@@ -197,6 +203,16 @@ func newIndex(t *testing.T, name string) *index {
 	return ix
 }
 
+// wantGone waits until the installer that is downloading is dead.
+func (ix *index) wantGone(t *testing.T) {
+	t.Helper()
+	select {
+	case <-ix.gone:
+	case <-time.After(time.Minute):
+		t.Fatal("the installer outlives its program")
+	}
+}
+
 // afterwards proves that the environment can be made after what went wrong,
 // and that nothing is left of it.
 func (ix *index) afterwards(t *testing.T, m *pyenv.Manager, name string) {
@@ -226,7 +242,7 @@ func TestCancelledWhileInstalling(t *testing.T) {
 	if _, err := m.Make(ctx, []string{"cancelled"}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
-	<-ix.gone // the installer is dead
+	ix.wantGone(t)
 	if left := leftovers(t, m.Dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -246,7 +262,7 @@ func TestKilledWhileInstalling(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	if runtime.GOOS == "linux" {
-		<-ix.gone // the installer died with its parent
+		ix.wantGone(t)
 	}
 	if len(leftovers(t, m.Dir)) == 0 {
 		t.Fatal("the child was not in the middle of installing")
@@ -303,10 +319,7 @@ func TestSatisfiedPythonIsUsedAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(has.Prefix, "bin", "python")
-	if runtime.GOOS == "windows" {
-		bin = filepath.Join(has.Prefix, "Scripts", "python.exe")
-	}
+	bin := pythonOf(has)
 	for req, want := range map[string]bool{
 		"had": true, "Had>=1.2,<2": true, "had~=1.4": true, `had>=9; python_version < "3"`: true,
 		"had>=2": false, "had[more]": false, "other": false,
@@ -332,6 +345,50 @@ func TestSatisfiedPythonIsUsedAsItIs(t *testing.T) {
 	}
 	if _, err := bare.Make(t.Context(), []string{"unheard-of"}, nil); err == nil || !strings.Contains(err.Error(), "has no pip and there is no uv") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// pythonOf returns an environment's own python.
+func pythonOf(in *pyenv.Interpreter) string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(in.Prefix, "Scripts", "python.exe")
+	}
+	return filepath.Join(in.Prefix, "bin", "python")
+}
+
+// What is kept of a chosen Python is forgotten when something is installed
+// into it.
+func TestInstallingIntoTheChosenPythonIsNoticed(t *testing.T) {
+	links := t.TempDir()
+	wheel(t, links, "noticed", "1.0")
+	offline(t, links)
+	m := manager(t)
+	env, err := m.Make(t.Context(), []string{"noticed"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := &pyenv.Manager{Dir: m.Dir, Python: pythonOf(env)}
+	if in, err := chosen.Make(t.Context(), []string{"late"}, nil); err == nil {
+		t.Fatalf("found a package that is not there: %+v", in)
+	}
+	site, extra := env.Path[len(env.Path)-1], t.TempDir()
+	if err := os.Mkdir(filepath.Join(site, "late-1.0.dist-info"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"late-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: late\nVersion: 1.0\n",
+		"late.pth":                    extra + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(site, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, err := chosen.Make(t.Context(), []string{"late"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Prefix != env.Prefix || !slices.Contains(in.Path, extra) {
+		t.Errorf("in %s with path %v", in.Prefix, in.Path)
 	}
 }
 
