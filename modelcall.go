@@ -86,7 +86,11 @@ func (r *run) attempt(n int) (*Reply, bool, error) {
 // answeredBy counts a model call.
 func (r *run) answeredBy(reply *Reply) {
 	r.cycles++
-	r.addUsage(cmp.Or(reply.Model, Describe(r.model()).ID), reply.Usage)
+	model := reply.Model
+	if model == "" {
+		model = Describe(r.model()).ID
+	}
+	r.addUsage(model, reply.Usage)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latency += reply.Message.Metadata.Latency

@@ -46,8 +46,8 @@ type run struct {
 	merged     *toolset // s.tools and extra
 	mergedFrom *toolset
 
-	silent   bool   // nobody listens to the spans of this run
-	cycle    *cycle // the one that is open
+	silent   bool  // nobody listens to the spans of this run
+	cycle    cycle // the one that is open
 	cycles   int
 	attempts int  // at a valid structured output
 	forced   bool // the structured output was asked for

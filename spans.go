@@ -10,11 +10,10 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// cycle is a model call with the tool calls it asked for.
+// cycle is a model call with the tool calls it asked for, when it has a span.
 type cycle struct {
 	ctx   context.Context
 	span  trace.Span
@@ -72,18 +71,18 @@ func (r *run) span(ctx context.Context, name, what string, opts []trace.SpanStar
 
 // openCycle begins a cycle, unless one is open.
 func (r *run) openCycle() {
-	if r.cycle != nil {
+	c := &r.cycle
+	if c.span != nil {
 		return
 	}
 	tel := r.s.agent.tel
-	c := &cycle{start: time.Now()}
+	c.start = time.Now()
 	c.ctx, c.span = r.span(r.ctx, "execute_event_loop_cycle", "", tel.cycles)
 	tel.meters.cycles.Add(c.ctx, 1)
 	tel.meters.cyclesBegun.Add(c.ctx, 1)
 	if c.span.IsRecording() {
 		c.span.SetAttributes(attribute.Int("event_loop.cycle_number", r.cycles+1), attribute.String("event_loop.cycle_id", c.span.SpanContext().SpanID().String()))
 	}
-	r.cycle = c
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trace.begin()
@@ -92,11 +91,11 @@ func (r *run) openCycle() {
 // closeCycle ends the cycle that is open, if one is.
 func (r *run) closeCycle(err error) {
 	c := r.cycle
-	if c == nil {
+	if c.span == nil {
 		return
 	}
-	r.cycle = nil
-	m := &r.s.agent.tel.meters
+	r.cycle = cycle{}
+	m := r.s.agent.tel.meters
 	took := time.Since(c.start)
 	m.cyclesEnded.Add(c.ctx, 1)
 	m.cycleTime.Record(c.ctx, took.Seconds())
@@ -110,7 +109,7 @@ func (r *run) closeCycle(err error) {
 
 // workCtx is the context of what happens now: of the cycle when one is open.
 func (r *run) workCtx() context.Context {
-	if r.cycle != nil {
+	if r.cycle.span != nil {
 		return r.cycle.ctx
 	}
 	return r.ctx
@@ -133,11 +132,10 @@ func (c *chat) Unwrap() Model { return c.Model }
 func (c *chat) Generate(ctx context.Context, req *Request) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
 		tel := c.run.s.agent.tel
-		info, opts, attrs := tel.model, tel.chats, tel.meterAttrs
+		info, opts := tel.model, tel.chats
 		if !c.own {
 			info = Describe(c.Model)
 			opts = tel.begin(trace.SpanKindClient, "chat", modelAttrs(info)...)
-			attrs = metric.WithAttributes(append(modelAttrs(info), attribute.String("gen_ai.operation.name", "chat"))...)
 		}
 		ctx, span := c.run.span(ctx, "chat", info.ID, opts)
 		if span.IsRecording() && tel.Content {
@@ -146,7 +144,7 @@ func (c *chat) Generate(ctx context.Context, req *Request) iter.Seq2[Chunk, erro
 		var reply *Reply
 		err := errNoReply // also what is left by a panic, and by one who stops listening
 		c.start, c.first = time.Now(), 0
-		defer func() { c.end(ctx, span, reply, err, attrs) }()
+		defer func() { c.end(ctx, span, info, reply, err) }()
 		for ch, e := range c.Model.Generate(ctx, req) {
 			switch {
 			case e != nil:
@@ -163,13 +161,13 @@ func (c *chat) Generate(ctx context.Context, req *Request) iter.Seq2[Chunk, erro
 	}
 }
 
-func (c *chat) end(ctx context.Context, span trace.Span, reply *Reply, err error, attrs metric.MeasurementOption) {
+func (c *chat) end(ctx context.Context, span trace.Span, info ModelInfo, reply *Reply, err error) {
 	tel, took := c.run.s.agent.tel, time.Since(c.start)
 	var usage Usage
 	if reply != nil {
 		usage = reply.Usage
 	}
-	tel.meters.countChat(ctx, usage, took, c.first, attrs, err)
+	tel.meters.countChat(ctx, usage, took, c.first, info, err)
 	if !span.IsRecording() {
 		span.End()
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -37,21 +38,17 @@ const scopeName = "github.com/strandsgo/strands"
 type telemetry struct {
 	Telemetry
 	tracer trace.Tracer
-	meters meters
+	meters *meters
 
 	// How spans begin, made once.
 	runs, cycles, tools, chats []trace.SpanStartOption
 	model                      ModelInfo
-	meterAttrs                 metric.MeasurementOption
 }
 
 func newTelemetry(cfg *Config) (*telemetry, error) {
 	t := &telemetry{Telemetry: cfg.Telemetry, model: Describe(cfg.Model)}
 	if t.Tracer == nil {
 		t.Tracer = otel.GetTracerProvider()
-	}
-	if t.Meter == nil {
-		t.Meter = otel.GetMeterProvider()
 	}
 	t.tracer = t.Tracer.Tracer(scopeName)
 	t.runs = t.begin(trace.SpanKindInternal, "invoke_agent", append(modelAttrs(t.model), attribute.String("gen_ai.agent.name", cfg.Name))...)
@@ -61,8 +58,13 @@ func newTelemetry(cfg *Config) (*telemetry, error) {
 	t.cycles = t.begin(trace.SpanKindInternal, "execute_event_loop_cycle")
 	t.tools = t.begin(trace.SpanKindInternal, "execute_tool")
 	t.chats = t.begin(trace.SpanKindClient, "chat", modelAttrs(t.model)...)
-	t.meterAttrs = metric.WithAttributes(append(modelAttrs(t.model), attribute.String("gen_ai.operation.name", "chat"))...)
-	return t, t.meters.open(t.Meter.Meter(scopeName))
+	var err error
+	if t.Meter == nil {
+		t.meters, err = globalMeters()
+	} else {
+		t.meters, err = newMeters(t.Meter)
+	}
+	return t, err
 }
 
 func (t *telemetry) begin(kind trace.SpanKind, operation string, attrs ...attribute.KeyValue) []trace.SpanStartOption {
@@ -135,7 +137,11 @@ type meters struct {
 	latency, firstToken, cycleTime, toolTime, operationTime                metric.Float64Histogram
 }
 
-func (m *meters) open(meter metric.Meter) error {
+// globalMeters follow the global provider when it is set.
+var globalMeters = sync.OnceValues(func() (*meters, error) { return newMeters(otel.GetMeterProvider()) })
+
+func newMeters(provider metric.MeterProvider) (*meters, error) {
+	meter, m := provider.Meter(scopeName), new(meters)
 	var errs []error
 	for _, c := range []struct {
 		to   *metric.Int64Counter
@@ -174,9 +180,9 @@ func (m *meters) open(meter metric.Meter) error {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("strands: make the instruments of Config.Telemetry.Meter: %w", err)
+		return nil, fmt.Errorf("strands: make the instruments of Config.Telemetry.Meter: %w", err)
 	}
-	return nil
+	return m, nil
 }
 
 // countTool reports a tool call. Attributes are built only for one who counts.
@@ -195,10 +201,11 @@ func (m *meters) countTool(ctx context.Context, name string, d time.Duration, fa
 }
 
 // countChat reports a model call.
-func (m *meters) countChat(ctx context.Context, u Usage, whole, first time.Duration, attrs metric.MeasurementOption, err error) {
+func (m *meters) countChat(ctx context.Context, u Usage, whole, first time.Duration, info ModelInfo, err error) {
 	if !m.tokens.Enabled(ctx) {
 		return
 	}
+	attrs := metric.WithAttributes(append(modelAttrs(info), attribute.String("gen_ai.operation.name", "chat"))...)
 	if err != nil {
 		m.operationTime.Record(ctx, whole.Seconds(), attrs, metric.WithAttributes(attribute.String("error.type", errorType(err))))
 		return
