@@ -69,6 +69,25 @@ func BenchmarkExec(b *testing.B) {
 	})
 }
 
+// BenchmarkOpen is a session opened, used once and closed.
+func BenchmarkOpen(b *testing.B) {
+	backends(b, func(b *testing.B, i python.Interpreter) {
+		exec(b, open(b, i, python.Options{}), "1")
+		var times []time.Duration
+		for b.Loop() {
+			began := time.Now()
+			s, err := i.Open(b.Context(), python.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			exec(b, s, "y = 1")
+			times = append(times, time.Since(began))
+			s.Close()
+		}
+		report(b, times)
+	})
+}
+
 // BenchmarkHostCall is the round trip of one call of a Go function from
 // Python, as Python sees it.
 func BenchmarkHostCall(b *testing.B) {

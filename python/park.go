@@ -142,6 +142,9 @@ func (r *run) reopen(ctx context.Context) {
 	r.queue, r.over = newQueue(), make(chan struct{})
 	r.parking, r.readErr = false, nil
 	r.mu.Unlock()
+	r.text.Lock()
+	r.alone, r.kicked = pollable, false
+	r.text.Unlock()
 	_ = r.w.proc.Conn().SetReadDeadline(time.Time{})
 	r.clock.unpark()
 	_ = continueProcess(r.w.proc.Pid()) // one that is gone is noticed by the reader

@@ -10,6 +10,7 @@ type queue struct {
 	changed sync.Cond
 	items   []Output
 	bytes   int
+	bounded bool // somebody takes items, or will soon
 	closed  bool // nothing more is coming
 	discard bool // nobody is listening
 }
@@ -43,7 +44,7 @@ func (q *queue) push(o Output, waits func() func()) {
 }
 
 func (q *queue) full(n int) bool {
-	return q.bytes > 0 && q.bytes+n > queueBytes && !q.discard && !q.closed
+	return q.bounded && q.bytes > 0 && q.bytes+n > queueBytes && !q.discard && !q.closed
 }
 
 // pop waits for items and returns all there are; ok is false at the end.
@@ -56,6 +57,14 @@ func (q *queue) pop() (items []Output, ok bool) {
 	items, q.items, q.bytes = q.items, nil, 0
 	q.changed.Broadcast()
 	return items, len(items) > 0
+}
+
+// bound says whether push waits when the queue is full. A new queue's does
+// not.
+func (q *queue) bound(yes bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bounded = yes
 }
 
 // close lets pop return the end once everything was taken.

@@ -29,3 +29,7 @@ func distribution() *Distribution {
 	defer registered.mu.Unlock()
 	return registered.dist
 }
+
+// InstallError says why Options.Requirements could not be installed:
+// Unreachable when there is no package index.
+type InstallError = pyenv.InstallError

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -44,9 +45,12 @@ type run struct {
 	kill    bool           // and had to be killed
 	parking bool           // the reader is to end, the snippet is not
 
-	text    sync.Mutex // guards stdout and stderr: C code writes past the reader
-	stdout  *capped
-	stderr  *capped
+	text   sync.Mutex // guards what follows: C code writes past the reader
+	stdout *capped
+	stderr *capped
+	alone  bool // the one who ranges is reading itself
+	kicked bool // and was told to stop that
+
 	res     Result
 	shown   int       // bytes of pictures
 	done    *doneBody // nil = the worker ended without a word
@@ -67,7 +71,7 @@ type doneBody struct {
 // newRun starts the clock; drive does the rest.
 func newRun(ctx context.Context, s *session, w *wire, id frame.RunID) *run {
 	r := &run{
-		s: s, w: w, id: id, outer: ctx, queue: newQueue(), over: make(chan struct{}),
+		s: s, w: w, id: id, outer: ctx, queue: newQueue(), over: make(chan struct{}), alone: pollable,
 		stdout: newCapped(s.opts.Limits.Output), stderr: newCapped(s.opts.Limits.Output),
 	}
 	inner, cancel := context.WithCancelCause(ctx)
@@ -98,8 +102,11 @@ func (r *run) drive(yield func(Output, error) bool) (res *Result, err error) {
 	outer := r.outer
 	unwatch := context.AfterFunc(outer, func() { r.interrupt(context.Cause(outer)) })
 	defer unwatch()
-	r.w.stray.attach(r.takeStray)
-	go r.read()
+	if r.readFirst() {
+		go r.read()
+	} else {
+		r.endReading()
+	}
 	for items, ok := r.queue.pop(); ok; items, ok = r.queue.pop() {
 		for _, item := range items {
 			if !yield(item, nil) {
@@ -111,17 +118,48 @@ func (r *run) drive(yield func(Output, error) bool) (res *Result, err error) {
 	return r.finish()
 }
 
+// readFirst reads the first frame on the goroutine of the one who ranges: most
+// snippets show nothing, and for these another goroutine would double the time.
+// Text that comes past the frames ends it, because it must be handed over. It
+// is false when the snippet has ended.
+func (r *run) readFirst() bool {
+	if !pollable {
+		return true
+	}
+	more := r.readFrame()
+	r.text.Lock()
+	defer r.text.Unlock()
+	r.alone = false
+	if r.kicked {
+		_ = r.w.proc.Conn().SetReadDeadline(time.Time{})
+		if errors.Is(r.readErr, os.ErrDeadlineExceeded) {
+			r.readErr, more = nil, true
+		}
+	}
+	r.queue.bound(more)
+	return more
+}
+
 // read takes frames until the snippet is done or the worker is gone.
 func (r *run) read() {
+	for r.readFrame() {
+	}
+	r.endReading()
+}
+
+// readFrame takes one frame. It is false when that was the last.
+func (r *run) readFrame() bool {
+	f, err := r.w.next(r.id, frame.WhileRunning)
+	if err == nil {
+		err = r.take(f)
+	}
+	r.readErr = err
+	return err == nil && r.done == nil
+}
+
+func (r *run) endReading() {
 	defer close(r.over)
 	defer r.queue.close()
-	for r.done == nil && r.readErr == nil {
-		f, err := r.w.next(r.id, frame.WhileRunning)
-		if err == nil {
-			err = r.take(f)
-		}
-		r.readErr = err
-	}
 	if r.isParked() {
 		return
 	}
@@ -192,6 +230,12 @@ func (r *run) takeText(t frame.Type, s string) {
 // takeStray takes what C code wrote past Python's own streams.
 func (r *run) takeStray(b []byte) {
 	r.takeText(frame.Stderr, strings.ToValidUTF8(string(b), "\uFFFD"))
+	r.text.Lock()
+	defer r.text.Unlock()
+	if r.alone && !r.kicked {
+		r.kicked = true
+		_ = r.w.proc.Conn().SetReadDeadline(past)
+	}
 }
 
 func (r *run) takePicture(png []byte) error {

@@ -306,3 +306,30 @@ func TestASlowConsumerStopsTheClock(t *testing.T) {
 		}
 	}
 }
+
+// What C code writes is shown while the snippet runs, though no frame comes.
+func TestStrayOutputComesAtOnce(t *testing.T) {
+	seen := make(chan struct{})
+	s := openFake(t, Options{Limits: Limits{Output: -1}}, serve(func(p *fakePeer, id frame.RunID, code string) {
+		for range 3 { // more than the queue holds
+			fmt.Fprint(p.output, strings.Repeat("C", 1<<20))
+		}
+		<-seen
+		p.send(frame.Done, id, doneOK)
+	}))
+	shown := ""
+	var res *Result
+	for o, err := range s.Exec(t.Context(), "x") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown += o.Stderr
+		if len(shown) == 3<<20 && o.Stderr != "" {
+			close(seen)
+		}
+		res = o.Result
+	}
+	if res.Stderr != shown || len(shown) != 3<<20 {
+		t.Fatalf("%d bytes shown, %d in the result", len(shown), len(res.Stderr))
+	}
+}

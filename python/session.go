@@ -276,11 +276,14 @@ func (s *session) start(ctx context.Context, w *wire, code string) (*run, error)
 	if s.closed {
 		return nil, strands.ErrClosed
 	}
-	id, err := w.request(frame.Exec, []byte(code))
-	if err != nil {
+	r := newRun(ctx, s, w, newRunID())
+	w.stray.attach(r.takeStray)
+	if err := w.requestAs(r.id, frame.Exec, []byte(code)); err != nil {
+		r.clock.stop()
+		r.cancel(err)
 		return nil, err
 	}
 	w.used = true
-	s.run = newRun(ctx, s, w, id)
-	return s.run, nil
+	s.run = r
+	return r, nil
 }

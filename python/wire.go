@@ -109,10 +109,14 @@ func (w *wire) close() error {
 // unasked is not asked.
 func (w *wire) request(t frame.Type, pieces ...[]byte) (frame.RunID, error) {
 	id := newRunID()
+	return id, w.requestAs(id, t, pieces...)
+}
+
+func (w *wire) requestAs(id frame.RunID, t frame.Type, pieces ...[]byte) error {
 	if err := w.quiet(); err != nil {
-		return id, err
+		return err
 	}
-	return id, w.w.Write(t, writePatience, append([][]byte{id[:]}, pieces...)...)
+	return w.w.Write(t, writePatience, append([][]byte{id[:]}, pieces...)...)
 }
 
 // next returns the next frame of the request id.

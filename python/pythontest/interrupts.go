@@ -14,7 +14,7 @@ import (
 )
 
 func (s *suite) interruptTests() map[string]func(*testing.T) {
-	limit := 300 * time.Millisecond
+	limit := 500 * time.Millisecond
 	o := python.Options{Timeout: limit, Libraries: []string{"*"}}
 	kept := func(code string) func(*testing.T) {
 		return func(t *testing.T) {
