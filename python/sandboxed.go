@@ -18,9 +18,9 @@ type Level = sandbox.Level
 
 // The levels, strongest first.
 const (
-	Namespaces = sandbox.LevelNamespaces // own namespaces and root folder, and all of Filtered
-	Filtered   = sandbox.LevelFiltered   // Landlock, seccomp, rlimits
-	None       = sandbox.LevelNone       // a plain process: what Exec opens
+	LevelNamespaces = sandbox.LevelNamespaces // own namespaces and root folder, and all of LevelFiltered
+	LevelFiltered   = sandbox.LevelFiltered   // Landlock, seccomp, rlimits
+	LevelNone       = sandbox.LevelNone       // a plain process: what Exec opens
 )
 
 // Isolation is what was verified about a process, one word for each resource,
@@ -33,11 +33,11 @@ type Isolation = sandbox.Report
 // model; what keeps code in is the kernel.
 //
 // It uses the strongest level that the machine offers and refuses to open
-// sessions below Filtered. Linux only. The zero value is ready to use.
+// sessions below LevelFiltered. Linux only. The zero value is ready to use.
 type Sandboxed struct {
 	Python   string       // an interpreter; "" = $STRANDS_PYTHON, else the registered one, else python3 on PATH
 	CacheDir string       // of environments; "" = $STRANDS_CACHE, else a folder that a confined session can read
-	Require  Level        // what a session must have at least; "" = Filtered
+	Require  Level        // what a session must have at least; "" = LevelFiltered
 	Logger   *slog.Logger // nil = slog.Default()
 
 	open    backend
@@ -56,7 +56,7 @@ type parent struct {
 // Open implements Interpreter.
 func (b *Sandboxed) Open(ctx context.Context, o Options) (Session, error) {
 	switch b.Require {
-	case "", Filtered, Namespaces:
+	case "", LevelFiltered, LevelNamespaces:
 	default:
 		return nil, &strands.InputError{Field: "Require", Reason: fmt.Sprintf(
 			`%q is no level to require; use "namespaces" or "filtered", or the Exec backend for none`, b.Require)}
@@ -170,7 +170,7 @@ func (b *Sandboxed) forgetParent(key string, p *parent) {
 }
 
 // Isolation reports what a session of this backend would have, verified on a
-// process started for it. Where nothing can be confined the level is None, and
+// process started for it. Where nothing can be confined the level is LevelNone, and
 // Missing says why.
 func (b *Sandboxed) Isolation(ctx context.Context) (Isolation, error) {
 	py, err := b.open.interpreter(ctx, b.Python, b.CacheDir, nil, nil)

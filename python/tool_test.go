@@ -108,7 +108,7 @@ func TestToolLabelsAndEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if iso, ok := python.IsolationOf(r); !ok || iso.Level == python.None {
+	if iso, ok := python.IsolationOf(r); !ok || iso.Level == python.LevelNone {
 		t.Errorf("isolation %v %v", iso, ok)
 	}
 }

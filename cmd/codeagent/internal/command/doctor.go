@@ -150,7 +150,7 @@ func (c *checkup) note(i python.Isolation) {
 		c.Isolation[word(name)] = fmt.Sprint(v.FieldByName(name))
 	}
 	c.Missing = i.Missing
-	if i.Level == python.None {
+	if i.Level == python.LevelNone {
 		c.Warnings = append(c.Warnings, "code is not confined: it has all your rights, files and network")
 	}
 }
