@@ -3,10 +3,7 @@ package pdf
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
-	"unicode"
 )
 
 // section is a concept in the making: what one bookmark stands for.
@@ -14,7 +11,7 @@ type section struct {
 	title  string
 	level  int // depth in the tree, 0 = outermost
 	parent int // index; -1 = none
-	start  int // index of its first line
+	start  int // index of its first line; -1 = unknown
 	lines  []line
 	first  int // page of its first line, from 1
 	last   int
@@ -33,49 +30,32 @@ func carve(d *document, maxLevels int) []section {
 	if len(marks) == 0 {
 		return blocks(d, lines)
 	}
+	finder := &finder{d: d, lines: lines, starts: starts}
 	var sections []section
 	var open []int // the sections that the next one may lie in, with their levels
 	levels := []int{}
-	for _, b := range marks {
+	for i, b := range marks {
 		for len(levels) > 0 && levels[len(levels)-1] >= b.level {
 			open, levels = open[:len(open)-1], levels[:len(levels)-1]
 		}
-		s := section{title: cmp.Or(b.title, "Untitled"), level: len(open), parent: -1, start: anchor(d, lines, starts, b)}
+		s := section{title: cmp.Or(b.title, "Untitled"), level: len(open), parent: -1, start: finder.anchor(marks, i)}
 		if len(open) > 0 {
 			s.parent = open[len(open)-1]
 		}
 		open, levels = append(open, len(sections)), append(levels, b.level)
 		sections = append(sections, s)
 	}
-	settleUnknown(sections)
 	return assign(sections, lines)
-}
-
-// settleUnknown gives a section whose bookmark leads nowhere the start of the
-// next one: it has no text of its own then, but keeps its place in the tree.
-func settleUnknown(sections []section) {
-	next := -1
-	for i := len(sections) - 1; i >= 0; i-- {
-		if sections[i].start < 0 {
-			sections[i].start = next
-		}
-		next = sections[i].start
-	}
-	for i := range sections {
-		if sections[i].start < 0 && i > 0 {
-			sections[i].start = sections[i-1].start
-		} else if sections[i].start < 0 {
-			sections[i].start = 0
-		}
-	}
 }
 
 // assign hands out the lines: each to the section with the greatest start that
 // is not beyond it, of several with the same start the last in the outline.
 func assign(sections []section, lines []line) []section {
-	order := make([]int, len(sections))
-	for i := range order {
-		order[i] = i
+	var order []int
+	for i, s := range sections {
+		if s.start >= 0 {
+			order = append(order, i)
+		}
 	}
 	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(sections[x].start, sections[y].start) })
 	var front []line
@@ -111,126 +91,6 @@ func (s *section) take(lines []line) {
 	if len(lines) > 0 {
 		s.first, s.last = lines[0].page+1, lines[len(lines)-1].page+1
 	}
-}
-
-// flatten lists the lines of all pages, without running heads, in order, and
-// where each page begins in the list.
-func flatten(d *document) (lines []line, starts []int) {
-	heads := runningHeads(d)
-	starts = make([]int, len(d.pages)+1)
-	for i, p := range d.pages {
-		starts[i] = len(lines)
-		for j, l := range p.lines {
-			if heads[[2]int{i, j}] {
-				continue
-			}
-			lines = append(lines, l)
-		}
-	}
-	starts[len(d.pages)] = len(lines)
-	return lines, starts
-}
-
-const (
-	above = 40 // points that a title may stand above the place its bookmark names
-	below = 60 // and below
-)
-
-// anchor finds the line at which the section of a bookmark begins: its title
-// near the place it points to, else anywhere on that page, else the first line
-// below that place; -1 when it points nowhere.
-func anchor(d *document, lines []line, starts []int, b bookmark) int {
-	if b.page < 0 || b.page >= len(d.pages) {
-		return -1
-	}
-	from, to := starts[b.page], starts[b.page+1]
-	want := letters(b.title)
-	near := func(l line) bool { return l.top > b.y-above && l.top < b.y+below }
-	anywhere := func(line) bool { return true }
-	for _, ok := range []func(line) bool{near, anywhere} {
-		for _, exact := range []bool{true, false} {
-			for i := from; i < to; i++ {
-				if ok(lines[i]) && isTitle(lines[i:to], want, exact) {
-					return i
-				}
-			}
-		}
-	}
-	for i := from; i < to; i++ {
-		if lines[i].top >= b.y-2 {
-			return i
-		}
-	}
-	return to
-}
-
-// isTitle says whether lines begin with the title want, on up to three lines,
-// after an optional number.
-func isTitle(lines []line, want string, exact bool) bool {
-	if want == "" {
-		return false
-	}
-	text := ""
-	for i := 0; i < min(3, len(lines)); i++ {
-		text += lines[i].text + " "
-		for _, t := range []string{text, sectionNumber.ReplaceAllString(strings.TrimSpace(text), "")} {
-			got := letters(t)
-			if got == want || !exact && len(want) >= 3 && strings.HasPrefix(got, want) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-var sectionNumber = regexp.MustCompile(`^(?:(?i:chapter|section|appendix|part)\s+)?[0-9A-Z]{1,3}(?:\.[0-9]+)*\.?\s+`)
-
-// letters folds a text to its letters and digits.
-func letters(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
-		}
-		return -1
-	}, strings.NewReplacer("ﬁ", "fi", "ﬂ", "fl", "ﬀ", "ff", "ﬃ", "ffi", "ﬄ", "ffl").Replace(s))
-}
-
-var (
-	digits    = regexp.MustCompile(`\d+`)
-	pageOnly  = regexp.MustCompile(`^[-–—\s]*(?:\d{1,5}|[ivxlcdm]{1,8})[-–—\s]*$`)
-	headEdges = 2 // lines at the top and bottom of a page that may be heads
-)
-
-// runningHeads finds the lines at the edge of pages that say the same, digits
-// aside, at the same height on three pages or more, and page numbers alone.
-func runningHeads(d *document) map[[2]int]bool {
-	type spot struct {
-		text string
-		top  int
-	}
-	count := map[spot]int{}
-	edges := func(p page, visit func(j int, l line)) {
-		for j, l := range p.lines {
-			if j < headEdges || j >= len(p.lines)-headEdges {
-				visit(j, l)
-			}
-		}
-	}
-	key := func(l line) spot { return spot{digits.ReplaceAllString(letters(l.text), "#"), int(l.top) / 4} }
-	for _, p := range d.pages {
-		edges(p, func(_ int, l line) { count[key(l)]++ })
-	}
-	heads := map[[2]int]bool{}
-	for i, p := range d.pages {
-		edges(p, func(j int, l line) {
-			n := count[key(l)]
-			atEdge := l.top < p.height*.12 || l.top > p.height*.88
-			if atEdge && n >= 3 && (len(l.text) < 120 || pageOnly.MatchString(l.text)) {
-				heads[[2]int{i, j}] = true
-			}
-		})
-	}
-	return heads
 }
 
 const blockPages = 10

@@ -7,14 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/klippa-app/go-pdfium"
-	"github.com/klippa-app/go-pdfium/enums"
 	"github.com/klippa-app/go-pdfium/references"
 	"github.com/klippa-app/go-pdfium/requests"
 	"github.com/klippa-app/go-pdfium/webassembly"
@@ -26,6 +24,7 @@ type document struct {
 	title   string
 	pages   []page
 	outline []bookmark
+	cut     bool // there were more bookmarks than are followed
 }
 
 type page struct {
@@ -37,13 +36,14 @@ type page struct {
 
 // line is one line of text; positions are points from the page's top.
 type line struct {
-	text   string
-	top    float64
-	left   float64
-	size   float64 // of the font
-	glyph  float64 // width of the first character
-	page   int
-	column int // blanks before the text, when it is laid out as code
+	text  string
+	top   float64
+	left  float64
+	size  float64 // of the font
+	glyph float64 // width of the first character
+	page  int
+	fold  string // letters and digits of text, folded, to be compared with titles
+	bare  string // likewise, without a section number before it
 }
 
 type bookmark struct {
@@ -54,10 +54,8 @@ type bookmark struct {
 }
 
 const (
-	maxBookmarks = 100_000
-	maxLevel     = 64
-	reopenEvery  = 100 // pages; the module keeps what it has read of a document
-	maxPages     = 100_000
+	reopenEvery = 100 // pages; the module keeps what it has read of a document
+	maxPages    = 100_000
 )
 
 // engine is PDFium in a WebAssembly module: it has neither the file system nor
@@ -168,7 +166,8 @@ func extract(ctx context.Context, e *engine, path, password string, workers int,
 		first.close()
 		return nil, &Error{File: path, Reason: "it has no pages, or too many", Err: err}
 	}
-	d := &document{pages: make([]page, count.PageCount), outline: first.outline(ctx)}
+	d := &document{pages: make([]page, count.PageCount)}
+	d.outline, d.cut = first.outline(ctx)
 	if meta, err := first.p.FPDF_GetMetaText(&requests.FPDF_GetMetaText{Document: first.doc, Tag: "Title"}); err == nil {
 		d.title = strings.TrimSpace(meta.Value)
 	}
@@ -289,105 +288,4 @@ func (o *opened) locate(tp references.FPDF_TEXTPAGE, textIndex int, height float
 	if size, err := o.p.FPDFText_GetFontSize(&requests.FPDFText_GetFontSize{TextPage: tp, Index: index}); err == nil {
 		l.size = size.FontSize
 	}
-}
-
-// outline walks the bookmarks itself: the library's own walk never returns
-// from a cycle. What is too deep or too much is left out.
-func (o *opened) outline(ctx context.Context) []bookmark {
-	w := outlineWalk{o: o, ctx: ctx, heights: map[int]float64{}}
-	if first, err := o.p.FPDFBookmark_GetFirstChild(&requests.FPDFBookmark_GetFirstChild{Document: o.doc}); err == nil {
-		w.siblings(first.Bookmark, nil)
-	}
-	return w.found
-}
-
-type outlineWalk struct {
-	o       *opened
-	ctx     context.Context
-	found   []bookmark
-	steps   int
-	heights map[int]float64
-}
-
-// place is what two bookmarks have in common that are the same one, met again
-// in a cycle.
-type place struct {
-	title string
-	page  int
-	y     float64
-}
-
-func (w *outlineWalk) siblings(b *references.FPDF_BOOKMARK, above []place) {
-	seen := map[place]int{}
-	for b != nil && len(above) < maxLevel && w.steps < maxBookmarks && w.ctx.Err() == nil {
-		w.steps++
-		mark := bookmark{level: len(above), page: -1}
-		if t, err := w.o.p.FPDFBookmark_GetTitle(&requests.FPDFBookmark_GetTitle{Bookmark: *b}); err == nil {
-			mark.title = strings.Join(strings.Fields(t.Title), " ")
-		}
-		w.aim(&mark, *b)
-		here := place{mark.title, mark.page, mark.y}
-		if seen[here]++; seen[here] > 2 || slices.Contains(above, here) {
-			return
-		}
-		w.found = append(w.found, mark)
-		if child, err := w.o.p.FPDFBookmark_GetFirstChild(&requests.FPDFBookmark_GetFirstChild{Document: w.o.doc, Bookmark: b}); err == nil {
-			w.siblings(child.Bookmark, append(slices.Clone(above), here))
-		}
-		next, err := w.o.p.FPDFBookmark_GetNextSibling(&requests.FPDFBookmark_GetNextSibling{Document: w.o.doc, Bookmark: *b})
-		if err != nil {
-			return
-		}
-		b = next.Bookmark
-	}
-}
-
-// aim finds where a bookmark points to.
-func (w *outlineWalk) aim(mark *bookmark, b references.FPDF_BOOKMARK) {
-	p := w.o.p
-	var dest *references.FPDF_DEST
-	if d, err := p.FPDFBookmark_GetDest(&requests.FPDFBookmark_GetDest{Document: w.o.doc, Bookmark: b}); err == nil {
-		dest = d.Dest
-	}
-	if dest == nil {
-		if a, err := p.FPDFBookmark_GetAction(&requests.FPDFBookmark_GetAction{Bookmark: b}); err == nil && a.Action != nil {
-			if d, err := p.FPDFAction_GetDest(&requests.FPDFAction_GetDest{Document: w.o.doc, Action: *a.Action}); err == nil {
-				dest = d.Dest
-			}
-		}
-	}
-	if dest == nil {
-		return
-	}
-	index, err := p.FPDFDest_GetDestPageIndex(&requests.FPDFDest_GetDestPageIndex{Document: w.o.doc, Dest: *dest})
-	if err != nil || index.Index < 0 {
-		return
-	}
-	mark.page = index.Index
-	mark.y = w.fromTop(*dest, index.Index)
-}
-
-func (w *outlineWalk) fromTop(dest references.FPDF_DEST, pageNo int) float64 {
-	height, ok := w.heights[pageNo]
-	if !ok {
-		if size, err := w.o.p.FPDF_GetPageSizeByIndex(&requests.FPDF_GetPageSizeByIndex{Document: w.o.doc, Index: pageNo}); err == nil {
-			height = size.Height
-		}
-		w.heights[pageNo] = height
-	}
-	view, err := w.o.p.FPDFDest_GetView(&requests.FPDFDest_GetView{Dest: dest})
-	if err != nil {
-		return 0
-	}
-	switch view.DestView {
-	case enums.FPDF_PDFDEST_VIEW_XYZ:
-		if at, err := w.o.p.FPDFDest_GetLocationInPage(&requests.FPDFDest_GetLocationInPage{Dest: dest}); err == nil && at.Y != nil {
-			return max(0, height-float64(*at.Y))
-		}
-	case enums.FPDF_PDFDEST_VIEW_FITH, enums.FPDF_PDFDEST_VIEW_FITBH:
-		if len(view.Params) > 0 {
-			return max(0, height-float64(view.Params[0]))
-		}
-	}
-	return 0
 }

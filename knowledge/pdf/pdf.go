@@ -81,6 +81,9 @@ type manifest struct {
 // what you do not trust in a process of its own, with limits, and end it by
 // ctx and a kill.
 func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
+	if err := checkFile(src); err != nil {
+		return nil, err
+	}
 	sum, err := hashFile(src)
 	if err != nil {
 		return nil, fmt.Errorf("converting: %w", err)
@@ -126,6 +129,20 @@ func (o Options) withDefaults(src string) Options {
 func (o Options) fingerprint() string {
 	o.Password, o.Workers, o.Memory, o.Force, o.Progress = "", 0, 0, false, nil
 	return fmt.Sprintf("%d %d %d %v %q %q", o.MaxLevels, o.MaxChars, o.MaxPages, o.TypeNames, o.Title, o.Resource)
+}
+
+// checkFile finds what needs no PDFium to be refused.
+func checkFile(src string) error {
+	info, err := os.Stat(src)
+	switch {
+	case err != nil:
+		return fmt.Errorf("converting: %w", err)
+	case !info.Mode().IsRegular():
+		return &Error{File: src, Reason: "it is no regular file"}
+	case info.Size() == 0:
+		return &Error{File: src, Reason: "it is empty, and so no PDF"}
+	}
+	return nil
 }
 
 func hashFile(name string) (string, error) {

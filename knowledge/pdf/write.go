@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -107,14 +108,17 @@ type writer struct {
 func (w *writer) bundle() (*Report, error) {
 	w.title = cmp.Or(w.o.Title, w.doc.title, strings.TrimSuffix(w.o.Resource, ".pdf"))
 	w.name()
-	report := &Report{Pages: len(w.doc.pages), Concepts: len(w.sections)}
+	report := &Report{Pages: len(w.doc.pages), Concepts: len(w.sections), WordsIn: w.words()}
 	for i, p := range w.doc.pages {
 		if p.failed != "" {
 			report.Problems = append(report.Problems, fmt.Sprintf("page %d could not be read: %s", i+1, p.failed))
 		}
 	}
-	if len(w.sections) == 0 {
+	if report.WordsIn == 0 {
 		return nil, &Error{File: w.o.Resource, Reason: "it has no text: its pages are pictures; run a text recognition over it first"}
+	}
+	if w.doc.cut {
+		report.Problems = append(report.Problems, "its bookmarks are too many, too deep, or go round in circles; not all became concepts")
 	}
 	if len(w.doc.outline) == 0 {
 		report.Problems = append(report.Problems, fmt.Sprintf("the document has no bookmarks; each concept is %d pages", blockPages))
@@ -123,11 +127,10 @@ func (w *writer) bundle() (*Report, error) {
 	for i := range w.sections {
 		parent := w.sections[i].parent
 		order[parent]++
-		in, kept, err := w.concept(i, order[parent])
+		kept, err := w.concept(i, order[parent])
 		if err != nil {
 			return nil, err
 		}
-		report.WordsIn += in
 		report.WordsKept += kept
 	}
 	return report, w.indexes()
@@ -189,14 +192,24 @@ func slug(title string) string {
 	return s
 }
 
-// concept writes one section and returns its words in the document and in the
-// file.
-func (w *writer) concept(i, order int) (in, kept int, err error) {
+// words counts those of the document, running heads aside, without regard to
+// how it is carved.
+func (w *writer) words() int {
+	n := 0
+	lines, _ := flatten(w.doc)
+	for _, l := range lines {
+		n += countWords(w.clean.line(l.text))
+	}
+	return n
+}
+
+// concept writes one section and returns how many words of the document are in
+// it.
+func (w *writer) concept(i, order int) (kept int, err error) {
 	s := &w.sections[i]
-	full := w.clean.body(s.lines)
-	in = countWords(full)
-	text := w.limit(s, full)
+	text, note := w.limit(s)
 	kept = countWords(text)
+	text += note
 	description := firstSentence(text)
 	if kids := w.kids[i]; len(kids) > 0 {
 		text += "\n## Subsections\n" + w.list(path.Dir(w.ids[i]), kids)
@@ -214,30 +227,28 @@ func (w *writer) concept(i, order int) (in, kept int, err error) {
 	}
 	head, err := yaml.Marshal(f)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	file := filepath.Join(w.dir, filepath.FromSlash(w.ids[i])+".md")
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	return in, kept, os.WriteFile(file, []byte("---\n"+string(head)+"---\n\n"+text), 0o644)
+	return kept, os.WriteFile(file, []byte("---\n"+string(head)+"---\n\n"+text), 0o644)
 }
 
-// limit cuts a body to what the options allow, with a note.
-func (w *writer) limit(s *section, text string) string {
+// limit makes the body of a section and cuts it to what the options allow;
+// note says so.
+func (w *writer) limit(s *section) (text, note string) {
+	lines := s.lines
 	if w.o.MaxPages > 0 && s.last-s.first >= w.o.MaxPages {
-		var lines []line
-		for _, l := range s.lines {
-			if l.page+1 < s.first+w.o.MaxPages {
-				lines = append(lines, l)
-			}
-		}
-		text = w.clean.body(lines) + fmt.Sprintf("\n[cut after %d pages]\n", w.o.MaxPages)
+		lines = slices.DeleteFunc(slices.Clone(lines), func(l line) bool { return l.page+1 >= s.first+w.o.MaxPages })
+		note = fmt.Sprintf("\n[cut after %d pages]\n", w.o.MaxPages)
 	}
+	text = w.clean.body(lines)
 	if runes := []rune(text); w.o.MaxChars > 0 && len(runes) > w.o.MaxChars {
-		text = string(runes[:w.o.MaxChars]) + fmt.Sprintf("\n[cut after %d characters]\n", w.o.MaxChars)
+		return string(runes[:w.o.MaxChars]), fmt.Sprintf("\n[cut after %d characters]\n", w.o.MaxChars)
 	}
-	return text
+	return text, note
 }
 
 func (w *writer) typeName(level int) string {

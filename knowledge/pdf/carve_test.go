@@ -1,0 +1,49 @@
+package pdf
+
+import "testing"
+
+// TestSkippedLevels: a level left out makes siblings, not a chain.
+func TestSkippedLevels(t *testing.T) {
+	d := &document{pages: []page{{height: 800}}}
+	for i, level := range []int{0, 2, 2, 1, 0} {
+		d.outline = append(d.outline, bookmark{title: "T", level: level, page: 0, y: float64(100 * i)})
+	}
+	var got []int
+	for _, s := range carve(d, 0) {
+		got = append(got, s.parent)
+	}
+	for i, want := range []int{-1, 0, 0, 0, -1} {
+		if got[i] != want {
+			t.Fatalf("parents %v", got)
+		}
+	}
+}
+
+func TestIsTitle(t *testing.T) {
+	for _, c := range []struct {
+		title, exact, prefix string // whether the line is it
+		text                 string
+	}{
+		{"Fitting models", "yes", "yes", "3.2 Fitting models"},
+		{"abbreviate", "no", "yes", "abbreviate Abbreviate Strings"},
+		{"format", "no", "no", "formatC Formatting Using C-style Formats"},
+		{"efficient", "yes", "yes", "eﬃcient"},
+		{"Other", "no", "no", "Another"},
+		{"+", "no", "no", "+"},
+	} {
+		l := []line{{text: c.text, fold: letters(c.text), bare: letters(unnumbered(c.text))}}
+		for exact, want := range map[bool]string{true: c.exact, false: c.prefix} {
+			if got := isTitle(l, letters(c.title), exact); got != (want == "yes") {
+				t.Errorf("%q in %q, exact %v: %v", c.title, c.text, exact, got)
+			}
+		}
+	}
+}
+
+// TestEndHyphens: joined when the document knows the word, kept otherwise.
+func TestEndHyphens(t *testing.T) {
+	d := &document{pages: []page{{lines: []line{{text: "the information"}, {text: "infor\ufffemation user\ufffedefined"}}}}}
+	if got := newCleaner(d).line(d.pages[0].lines[1].text); got != "information user-defined" {
+		t.Errorf("%q", got)
+	}
+}
