@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"runtime"
@@ -28,6 +29,7 @@ type Config struct {
 	Tools     []Tool
 	Providers []ToolProvider // closed by Agent.Close
 	Hooks     []Hooks
+	Plugins   []Plugin
 
 	Messages []Message      // a session begins with a copy of these
 	Values   map[string]any // and with these values; see Session.Set
@@ -102,6 +104,9 @@ func New(cfg Config) (*Agent, error) {
 	cfg.Tools = slices.Clone(cfg.Tools)
 	cfg.Providers = slices.Clone(cfg.Providers)
 	cfg.Hooks = slices.Clone(cfg.Hooks)
+	if err := cfg.plug(); err != nil {
+		return nil, err
+	}
 	if cfg.SystemPrompt != "" && cfg.System != nil {
 		return nil, &InputError{Field: "Config.System", Reason: "set either SystemPrompt or System"}
 	}
@@ -207,15 +212,41 @@ func (h *house) forget(l *life) {
 	delete(h.lives, l)
 }
 
-// Ask asks one question on a session of its own, and closes it.
-func (a *Agent) Ask(ctx context.Context, prompt string) (res *Result, err error) {
-	s := a.NewSession()
-	defer func() {
-		if closeErr := s.Close(); closeErr != nil && err == nil {
-			res, err = nil, closeErr
+// Run answers in on a session of its own, which it closes. See Session.Run.
+func (a *Agent) Run(ctx context.Context, in Input) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		s := a.NewSession()
+		closed := false
+		defer func() {
+			if !closed { // the caller left
+				_ = s.Close()
+			}
+		}()
+		var end Event
+		for e, err := range s.Run(ctx, in) {
+			if err != nil {
+				closed = true
+				yield(Event{}, errors.Join(err, s.Close()))
+				return
+			}
+			if e.Result != nil {
+				end = e
+			} else if !yield(e, nil) {
+				return
+			}
 		}
-	}()
-	return s.Ask(ctx, prompt)
+		closed = true
+		if err := s.Close(); err != nil {
+			yield(Event{}, err)
+			return
+		}
+		yield(end, nil)
+	}
+}
+
+// Ask asks one question on a session of its own, and closes it.
+func (a *Agent) Ask(ctx context.Context, prompt string) (*Result, error) {
+	return Collect(a.Run(ctx, Prompt(prompt)))
 }
 
 // Close closes all sessions that are still open, then the agent's tool

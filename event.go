@@ -1,6 +1,9 @@
 package strands
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -8,6 +11,7 @@ import (
 // points to is the receiver's: the run does not touch it afterwards.
 type Event struct {
 	Delta     *Delta      `json:"delta,omitempty"`     // the model is writing
+	Partial   *Partial    `json:"partial,omitempty"`   // the structured output as far as it is written
 	ToolStart *ToolCall   `json:"toolStart,omitempty"` // a tool begins; ParentID is set for a call made by Python code
 	Output    *ToolOutput `json:"output,omitempty"`    // a running tool shows something
 	ToolEnd   *ToolEnd    `json:"toolEnd,omitempty"`   // a tool has ended
@@ -15,6 +19,12 @@ type Event struct {
 	Retry     *Retry      `json:"retry,omitempty"`     // the model call will be repeated
 	Interrupt *Interrupt  `json:"interrupt,omitempty"` // a person is asked
 	Result    *Result     `json:"result,omitempty"`    // the end, always last
+}
+
+// Partial is a structured output that is being written: a JSON object, not
+// checked, whose last string may be cut. Each replaces the one before.
+type Partial struct {
+	JSON json.RawMessage `json:"json"`
 }
 
 // ToolOutput is something a running tool shows before its result: the REPL's
@@ -86,7 +96,7 @@ type Result struct {
 
 	// Output is the structured output that was asked for, valid against its
 	// schema; nil when none was. AskFor decodes it.
-	Output []byte `json:"output,omitempty"`
+	Output json.RawMessage `json:"output,omitempty"`
 }
 
 // ToolUse counts the calls of a tool.
@@ -98,6 +108,26 @@ type ToolUse struct {
 
 // Text is what the model said at the end.
 func (r *Result) Text() string { return r.Message.Text() }
+
+// String is what a program prints: the questions of an interrupted run, else
+// the structured output, else the text.
+func (r *Result) String() string {
+	if len(r.Interrupts) > 0 {
+		var b strings.Builder
+		for _, q := range r.Interrupts {
+			fmt.Fprintf(&b, "waiting for an answer to %s (%s)", q.Name, q.ID)
+			if q.Reason != nil {
+				fmt.Fprintf(&b, ": %v", q.Reason)
+			}
+			b.WriteByte('\n')
+		}
+		return b.String()
+	}
+	if r.Output != nil {
+		return string(r.Output)
+	}
+	return r.Text()
+}
 
 // Artifact is a picture or file that a run left behind.
 type Artifact struct {

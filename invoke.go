@@ -117,6 +117,15 @@ func Emit(ctx context.Context, e Event) error {
 	return sc.run.emit(ctx, e)
 }
 
+// Finish ends the run once the tool calls of this reply have their results,
+// with StopToolUse: the model is not asked again. Outside a run it does
+// nothing.
+func Finish(ctx context.Context) {
+	if sc := scopeFrom(ctx); sc != nil {
+		sc.run.finish.Store(true)
+	}
+}
+
 // SessionFrom returns the session on whose behalf a tool or hook runs; nil
 // outside.
 func SessionFrom(ctx context.Context) *Session {

@@ -120,6 +120,20 @@ func (s *Session) account(r *run) {
 	m.Last = append(m.Last, r.trace)
 }
 
+// accountAside adds what was used on behalf of the session.
+func (s *Session) accountAside(of Metrics) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := &s.metrics
+	m.Usage, m.Cycles, m.Latency = m.Usage.Add(of.Usage), m.Cycles+of.Cycles, m.Latency+of.Latency
+	if m.Models == nil {
+		m.Tools, m.Models = map[string]ToolUse{}, map[string]Usage{}
+	}
+	for model, u := range of.Models {
+		m.Models[model] = m.Models[model].Add(u)
+	}
+}
+
 // addUsage counts what a model has used.
 func (r *run) addUsage(model string, u Usage) {
 	if u == (Usage{}) {

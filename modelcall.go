@@ -133,6 +133,10 @@ func (r *run) model() Model {
 // generate is the model call itself. A model that panics has failed.
 func (r *run) generate(req *Request) (reply *Reply, err error) {
 	model := r.chat()
+	var partial partials
+	if r.output != nil {
+		partial.tool = r.output.spec.Name
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			r.s.agent.log.ErrorContext(r.ctx, "the model panicked", "panic", p, "stack", string(debug.Stack()))
@@ -149,7 +153,7 @@ func (r *run) generate(req *Request) (reply *Reply, err error) {
 		case c.Reply != nil:
 			reply = new(*c.Reply)
 		case c.Delta != nil:
-			if err := r.emit(r.ctx, Event{Delta: c.Delta}); err != nil {
+			if err := r.showDelta(c.Delta, &partial); err != nil {
 				return nil, err
 			}
 		}
@@ -163,6 +167,14 @@ func (r *run) generate(req *Request) (reply *Reply, err error) {
 	}
 	reply.Message.Metadata = &md
 	return reply, nil
+}
+
+func (r *run) showDelta(d *Delta, p *partials) error {
+	partial := p.add(d) // d is the receiver's once it is shown
+	if err := r.emit(r.ctx, Event{Delta: d}); err != nil || partial == nil {
+		return err
+	}
+	return r.emit(r.ctx, Event{Partial: &Partial{JSON: partial}})
 }
 
 func brokenStream(m Model, what string) error {

@@ -1,10 +1,14 @@
 package strands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/strandsgo/strands/internal/schema"
@@ -30,15 +34,50 @@ func OutputOf[T any]() *OutputSpec {
 	return &OutputSpec{Name: nameOf(t), Schema: raw}
 }
 
+// A Runner answers: an *Agent, each time in a session of its own, or a *Session.
+type Runner interface {
+	Run(ctx context.Context, in Input) iter.Seq2[Event, error]
+}
+
 // AskFor asks for an answer of type T.
-func AskFor[T any](ctx context.Context, s *Session, prompt string) (T, error) {
-	var v T
+func AskFor[T any](ctx context.Context, r Runner, prompt string) (T, error) {
 	in := Prompt(prompt)
 	in.Output = OutputOf[T]()
-	res, err := Collect(s.Run(ctx, in))
+	res, err := Collect(r.Run(ctx, in))
 	if err != nil {
-		return v, err
+		return *new(T), err
 	}
+	return decodeOutput[T](res)
+}
+
+// Extract asks for an answer of type T from what the session holds, with a
+// prompt that may be empty, and leaves the session as it is: no message is
+// added, no tool runs. Without a prompt and a history it is an *InputError, and
+// while tool calls wait for their results too. Hooks see a session of the same
+// id; what it uses counts in the session's Metrics.
+func Extract[T any](ctx context.Context, s *Session, prompt string) (T, error) {
+	aside, err := s.aside()
+	if err != nil {
+		return *new(T), err
+	}
+	in := Input{Output: OutputOf[T]()}
+	in.ToolChoice.Tool = in.Output.Name
+	switch last := aside.lastRole(); {
+	case prompt != "":
+		in.Parts = []Part{Text(prompt)}
+	case last == Assistant:
+		in.Parts = []Part{Text(s.agent.cfg.promptFor(in.Output.Name))}
+	}
+	res, err := Collect(aside.Run(ctx, in))
+	s.accountAside(aside.Metrics())
+	if err = errors.Join(err, aside.Close()); err != nil {
+		return *new(T), err
+	}
+	return decodeOutput[T](res)
+}
+
+func decodeOutput[T any](res *Result) (T, error) {
+	var v T
 	if res.Output == nil {
 		return v, fmt.Errorf("strands: the run stopped (%s) before it had the answer", res.StopReason)
 	}
@@ -46,6 +85,26 @@ func AskFor[T any](ctx context.Context, s *Session, prompt string) (T, error) {
 		return v, fmt.Errorf("strands: decode the answer: %w", err)
 	}
 	return v, nil
+}
+
+// aside makes a session that knows what s knows, has no tools and is not
+// stored.
+func (s *Session) aside() (*Session, error) {
+	a := *s.agent
+	a.tools, _ = newToolset() // of no tools there is nothing to refuse
+	a.cfg.Store, a.cfg.Conversation, a.cfg.Providers, a.cfg.Messages, a.cfg.Output = nil, nil, nil, nil, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(openCalls(s.records)) > 0 {
+		return nil, &InputError{Field: "Extract", Reason: "tool calls of the session wait for their results"}
+	}
+	t := a.newSession(s.id)
+	t.records, t.system, t.hooks, t.values = slices.Clone(s.records), s.system, s.hooks, copyValues(s.values)
+	return t, nil
+}
+
+func (cfg *Config) promptFor(tool string) string {
+	return cmp.Or(cfg.OutputPrompt, fmt.Sprintf(outputPrompt, tool))
 }
 
 const outputPrompt = "Give your answer by calling the tool %s now, with the whole answer as its input."
@@ -133,13 +192,7 @@ func (r *run) wantOutput(m Message) (*Result, error) {
 		}
 	}
 	r.forced = true
-	prompt := r.in.OutputPrompt
-	if prompt == "" {
-		prompt = r.s.agent.cfg.OutputPrompt
-	}
-	if prompt == "" {
-		prompt = fmt.Sprintf(outputPrompt, r.output.spec.Name)
-	}
+	prompt := cmp.Or(r.in.OutputPrompt, r.s.agent.cfg.promptFor(r.output.spec.Name))
 	return nil, r.add(r.ctx, UserMessage(Text(prompt)))
 }
 
@@ -163,4 +216,33 @@ func fencedJSON(text string) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return json.RawMessage(text)
+}
+
+// partials puts the structured output together while it is written.
+type partials struct {
+	tool  string         // that gives it
+	texts map[int]string // of its inputs, by block
+	shown string
+}
+
+// add returns what is new to see after d; nil when nothing is.
+func (p *partials) add(d *Delta) json.RawMessage {
+	c := d.ToolCall
+	if c == nil || p.tool == "" {
+		return nil
+	}
+	text, known := p.texts[d.Block]
+	if !known && c.Name != p.tool {
+		return nil
+	}
+	if p.texts == nil {
+		p.texts = map[int]string{}
+	}
+	p.texts[d.Block] = text + c.Input
+	raw, ok := schema.Partial(p.texts[d.Block])
+	if !ok || string(raw) == p.shown || string(raw) == "{}" {
+		return nil
+	}
+	p.shown = string(raw)
+	return raw
 }

@@ -53,6 +53,7 @@ type run struct {
 	forced   bool // the structured output was asked for
 	asked    bool // the model was called in this round
 	answered []Answer
+	finish   atomic.Bool            // asked for by a tool or hook
 	finished map[string]*ToolResult // of the calls of the last message
 	reply    Message                // the last of the model
 	value    []byte                 // the structured output

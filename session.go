@@ -225,8 +225,42 @@ func (s *Session) AddHooks(h Hooks) (remove func()) {
 	}
 }
 
-// Call runs a tool directly, with its hooks. It does not appear in the history.
+// Values returns a copy of all values, as JSON.
+func (s *Session) Values() map[string]json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return copyValues(s.values) // what a key holds is replaced, never changed
+}
+
+// System returns a copy of the system prompt.
+func (s *Session) System() []Part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cloneParts(s.system)
+}
+
+// Tools describes the tools that the session offers outside of a single run.
+func (s *Session) Tools() []ToolSpec {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.tools.specs)
+}
+
+// Call runs a tool directly, with its hooks. A '_' in name stands for a '-'
+// too. It does not appear in the history; see Record.
 func (s *Session) Call(ctx context.Context, name string, input any) (*ToolResult, error) {
+	return s.callDirectly(ctx, name, input, nil)
+}
+
+// Record is Call that adds what was done to the history, as a user message
+// (note, when it is not empty, and what is called), the call, its result and a
+// line of the assistant, so that the model knows of it. A call that did not
+// come to a result is not recorded.
+func (s *Session) Record(ctx context.Context, name string, input any, note string) (*ToolResult, error) {
+	return s.callDirectly(ctx, name, input, &note)
+}
+
+func (s *Session) callDirectly(ctx context.Context, name string, input any, note *string) (*ToolResult, error) {
 	raw, err := json.Marshal(input)
 	if err != nil {
 		return nil, &InputError{Field: "input", Reason: err.Error()}
@@ -243,7 +277,7 @@ func (s *Session) Call(ctx context.Context, name string, input any) (*ToolResult
 	if err != nil {
 		return nil, err
 	}
-	return r.direct(name, raw)
+	return r.direct(name, raw, note)
 }
 
 // Close ends the session: it cancels its run and waits for it, then closes

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime/debug"
+	"strings"
 )
 
 func copyValues(values map[string]rawJSON) map[string]rawJSON { return maps.Clone(values) }
@@ -174,8 +175,8 @@ func (s *Session) Abandon(ctx context.Context) error {
 	)
 }
 
-// direct makes one call for Session.Call.
-func (r *run) direct(name string, input rawJSON) (*ToolResult, error) {
+// direct makes one call for Session.Call and Session.Record.
+func (r *run) direct(name string, input rawJSON, note *string) (*ToolResult, error) {
 	defer r.end()
 	if err := r.prepare(); err != nil {
 		return nil, err
@@ -184,18 +185,48 @@ func (r *run) direct(name string, input rawJSON) (*ToolResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := ts.find(name)
+	t, name := ts.findSimilar(name)
 	if t == nil {
 		return nil, &InputError{Field: "name", Reason: fmt.Sprintf("there is no tool %q", name)}
 	}
-	res, err := r.call(r.ctx, t, &ToolCall{ID: newCallID(), Name: name, Input: input}, nil)
+	c := &ToolCall{ID: newCallID(), Name: name, Input: input}
+	res, err := r.call(r.ctx, t, c, nil)
 	if r.fatal != nil {
 		return nil, r.fatal
 	}
 	if stop := r.stopped(); err != nil && stop != nil {
 		return nil, stop
 	}
-	return res, err
+	if err != nil || note == nil {
+		return res, err
+	}
+	return res, r.record(c, res, *note)
+}
+
+// record adds a direct call to the history.
+func (r *run) record(c *ToolCall, res *ToolResult, note string) error {
+	ctx, cancel := r.grace()
+	defer cancel()
+	line := fmt.Sprintf("I called the tool %s directly with the input %s.", c.Name, c.Input)
+	parts := []Part{Text(line)}
+	if strings.TrimSpace(note) != "" {
+		parts = []Part{Text(note), Text(line)}
+	}
+	msgs := []Message{
+		UserMessage(parts...), AssistantMessage(Part{ToolCall: copyCall(c)}),
+		UserMessage(Part{ToolResult: stored(copyResult(res))}), AssistantMessage(Text("The tool " + c.Name + " was called.")),
+	}
+	if calls := r.s.openCalls(); len(calls) > 0 {
+		msgs = append([]Message{UserMessage(answers(calls, nil, "The tool call was interrupted.")...)}, msgs...)
+	}
+	if err := r.s.fits(msgs); err != nil {
+		return err
+	}
+	var errs []error
+	for _, m := range msgs { // all of them, else the history would not be valid
+		errs = append(errs, r.add(ctx, m))
+	}
+	return errors.Join(append(errs, r.store())...)
 }
 
 // end releases a session that was claimed without ranging over a run.

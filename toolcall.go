@@ -33,7 +33,10 @@ func (r *run) act(calls []*ToolCall) (*Result, error) {
 	if err := r.add(r.ctx, m); err != nil {
 		return nil, err
 	}
-	return r.outputOf(calls)
+	if res, err := r.outputOf(calls); res != nil || err != nil || !r.finish.Swap(false) {
+		return res, err
+	}
+	return r.result(StopToolUse), nil
 }
 
 type ended struct {

@@ -49,6 +49,20 @@ func (ts *toolset) find(name string) Tool {
 	return nil
 }
 
+// findSimilar finds a tool by its name, or by one with '_' for '-', which is
+// how a program must write it.
+func (ts *toolset) findSimilar(name string) (Tool, string) {
+	if t := ts.find(name); t != nil {
+		return t, name
+	}
+	for i, spec := range ts.specs {
+		if strings.ReplaceAll(spec.Name, "-", "_") == name {
+			return ts.tools[i], spec.Name
+		}
+	}
+	return nil, name
+}
+
 func (ts *toolset) without(name string) *toolset {
 	i, ok := ts.index[name]
 	if !ok {
