@@ -114,7 +114,7 @@ func newSession(o Options, guard bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{opts: o, guard: guard, timings: defaultTimings}
+	s := &session{opts: o, timings: defaultTimings}
 	output := o.Limits.Output
 	if output < 0 {
 		output = noLimit

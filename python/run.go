@@ -1,6 +1,7 @@
 package python
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -347,7 +348,7 @@ func (r *run) finish() (*Result, error) {
 	r.tell(stop, lost, before)
 	if stop != nil && stop != errTimeout {
 		if lost != "" || before != "" {
-			r.s.noteLoss(first(lost, before))
+			r.s.noteLoss(cmp.Or(lost, before))
 		}
 		return nil, stop
 	}
@@ -427,13 +428,6 @@ func (r *run) tell(stop error, lost, before string) {
 		}
 		res.Err = timeout
 	}
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // parseJSON decodes what a worker sent.

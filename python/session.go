@@ -28,7 +28,6 @@ const (
 type session struct {
 	launch  func(ctx context.Context, progress func(string)) (sandbox.Process, error)
 	opts    Options // with defaults
-	guard   bool
 	table   []function
 	config  configuration
 	forget  func(*session) // the backend's list of sessions
