@@ -43,11 +43,18 @@ func (m *memoryStore) Append(ctx context.Context, id string, afterSeq int64, ent
 	if int64(len(log)) != afterSeq {
 		return ErrConflict
 	}
+	if slices.ContainsFunc(entries, func(e Entry) bool { return e.Message == nil }) {
+		log = slices.Clone(log) // older entries change
+	}
 	for _, e := range cloneEntries(entries) {
 		e.Seq = int64(len(log)) + 1
-		if r := e.Redaction; r != nil && 0 < r.Seq && r.Seq <= int64(len(log)) && log[r.Seq-1].Message != nil {
-			log = slices.Clone(log)
-			log[r.Seq-1].Message = new(r.Message.Clone())
+		for i := range log {
+			if e.State != nil && log[i].State != nil {
+				log[i].State = new(SessionState)
+			}
+			if r := e.Redaction; r != nil && log[i].Seq == r.Seq && log[i].Message != nil {
+				log[i].Message = new(r.Message.Clone())
+			}
 		}
 		log = append(log, e)
 	}
@@ -78,13 +85,16 @@ func (m *memoryStore) Delete(ctx context.Context, id string) error {
 	if err := CheckSessionID(id); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.logs[id]; !ok {
 		return ErrNotFound
 	}
 	delete(m.logs, id)
-	return ctx.Err()
+	return nil
 }
 
 // cloneEntries copies entries, so that the store shares nothing with its

@@ -15,7 +15,9 @@ import (
 // entry numbered afterSeq (0 = a new log): when that is not the last one it
 // writes nothing and returns ErrConflict. What Append has returned survives a
 // crash. It numbers the entries itself. A Redaction replaces the message it
-// names in place, so that the original is gone from the medium. List yields
+// names in place, so that the original is gone from the medium. So is a State
+// when a later one replaces it, since it may quote the original: Load gives an
+// empty one instead. JSON values may come back spaced otherwise. List yields
 // the ids in no particular order. Delete of a missing id is ErrNotFound.
 // Ids are not empty, at most 128 bytes and hold only letters, digits, '-', '_'
 // and '.', not first; anything else is an *InputError.
