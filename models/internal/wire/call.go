@@ -87,14 +87,27 @@ func (c *Call) Body() []byte { return c.body }
 func (c *Call) Header(name string) string { return c.header.Get(name) }
 
 // Client returns a client that does what base does (nil = http.DefaultClient)
-// and watches over the calls.
+// and watches over the calls. It follows no redirect to another host, unless
+// base decides on redirects: net/http would take API keys there, which are in
+// headers that it does not know.
 func Client(base *http.Client) *http.Client {
 	if base == nil {
 		base = http.DefaultClient
 	}
 	c := *base
 	c.Transport = &transport{base: base.Transport}
+	if c.CheckRedirect == nil {
+		c.CheckRedirect = stayAtHome
+	}
 	return &c
+}
+
+func stayAtHome(req *http.Request, via []*http.Request) error {
+	const most = 10
+	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme || len(via) >= most {
+		return fmt.Errorf("the server redirects to %s; if that is right, make it the base URL", req.URL.Host)
+	}
+	return nil
 }
 
 type transport struct{ base http.RoundTripper }

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -57,5 +59,33 @@ func TestErrorText(t *testing.T) {
 		if got := ErrorText([]byte(body)); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
+	}
+}
+
+// TestRedirect: first that net/http alone takes a key to another server.
+func TestRedirect(t *testing.T) {
+	var stolen string
+	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { stolen = r.Header.Get("X-Api-Key") }))
+	defer thief.Close()
+	server := httptest.NewServer(http.RedirectHandler(strings.Replace(thief.URL, "127.0.0.1", "localhost", 1), http.StatusTemporaryRedirect))
+	defer server.Close()
+	send := func(c *http.Client) error {
+		stolen = ""
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Api-Key", "secret")
+		resp, err := c.Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
+	if send(http.DefaultClient); stolen != "secret" {
+		t.Fatal("net/http keeps the key at home by itself; this test proves nothing")
+	}
+	if err := send(Client(nil)); stolen != "" || err == nil || !strings.Contains(err.Error(), "redirects") {
+		t.Errorf("stolen %q, error %v", stolen, err)
 	}
 }
