@@ -44,6 +44,10 @@ func (p *plan) add(t *Toolkit, where string) []error {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, &strands.InputError{Field: where + field, Reason: fmt.Sprintf(format, args...)})
 	}
+	if t.err != nil {
+		bad("", "%v", t.err)
+		return errs
+	}
 	if t.empty() {
 		bad("", "the toolkit is empty; give it libraries, code, functions, modules or instructions")
 	}

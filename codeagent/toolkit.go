@@ -42,6 +42,8 @@ type Toolkit struct {
 	// them to document them and does not run them; one that is not valid
 	// Python is reported by the first run.
 	Modules []python.Module
+
+	err error // why it could not be made; New reports it
 }
 
 // Provider is what a package exports to offer its capabilities to the REPL.

@@ -18,16 +18,16 @@ type Source interface {
 }
 
 type findInput struct {
-	Query string `json:"query" jsonschema:"question in words; may hold type:X tag:X under:ID and a quoted phrase"`
-	Limit int    `json:"limit,omitempty" jsonschema:"results, 5 by default"`
+	Query string `json:"query"`
+	Limit int    `json:"limit,omitempty"`
 }
 
 type readInput struct {
 	ID        string `json:"id"`
 	FromLine  int    `json:"from_line,omitempty"`
 	ToLine    int    `json:"to_line,omitempty"`
-	Heading   string `json:"heading,omitempty" jsonschema:"only the section under this heading"`
-	MaxTokens int    `json:"max_tokens,omitempty" jsonschema:"8000 by default"`
+	Heading   string `json:"heading,omitempty"`
+	MaxTokens int    `json:"max_tokens,omitempty"`
 }
 
 type childrenInput struct {
@@ -36,14 +36,14 @@ type childrenInput struct {
 
 type tocInput struct {
 	Under string `json:"under,omitempty"`
-	Depth int    `json:"depth,omitempty" jsonschema:"levels, 1 by default"`
+	Depth int    `json:"depth,omitempty"`
 }
 
 type grepInput struct {
-	Pattern    string `json:"pattern" jsonschema:"regular expression, RE2 syntax"`
+	Pattern    string `json:"pattern"`
 	Under      string `json:"under,omitempty"`
 	IgnoreCase bool   `json:"ignore_case,omitempty"`
-	Limit      int    `json:"limit,omitempty" jsonschema:"lines, 50 by default"`
+	Limit      int    `json:"limit,omitempty"`
 }
 
 // Tools returns find, read, children, toc and grep over src. Each answers
@@ -51,19 +51,19 @@ type grepInput struct {
 // suggestions.
 func Tools(src Source) []strands.Tool {
 	return []strands.Tool{
-		strands.NewTool("find", "Ranks the sections that answer a question; shows where they are and a snippet.", func(ctx context.Context, in findInput) (string, error) {
+		strands.NewTool("find", `Ranks sections for a question, 5 unless limited; the query may hold type:X tag:X under:ID and "a phrase".`, func(ctx context.Context, in findInput) (string, error) {
 			return text(src.Find(ctx, in.Query, FindOptions{Limit: in.Limit}))
 		}),
-		strands.NewTool("read", "Shows a section by id, whole or in part.", func(_ context.Context, in readInput) (string, error) {
+		strands.NewTool("read", "Shows a section or part of it, 8,000 tokens at most unless max_tokens says otherwise.", func(_ context.Context, in readInput) (string, error) {
 			return text(src.Read(in.ID, ReadOptions{Lines: [2]int{in.FromLine, in.ToLine}, Heading: in.Heading, MaxTokens: in.MaxTokens}))
 		}),
 		strands.NewTool("children", "Lists the subsections of a section.", func(_ context.Context, in childrenInput) (string, error) {
 			return text(src.Children(in.ID))
 		}),
-		strands.NewTool("toc", "Shows the table of contents.", func(_ context.Context, in tocInput) (string, error) {
+		strands.NewTool("toc", "Shows the table of contents, 1 level unless depth is given.", func(_ context.Context, in tocInput) (string, error) {
 			return text(src.TOC(TOCOptions{Under: in.Under, Depth: in.Depth}))
 		}),
-		strands.NewTool("grep", "Finds the lines that match exactly.", func(_ context.Context, in grepInput) (string, error) {
+		strands.NewTool("grep", "Finds lines by a regular expression (RE2), 50 unless limited.", func(_ context.Context, in grepInput) (string, error) {
 			return text(src.Grep(in.Pattern, GrepOptions{Under: in.Under, IgnoreCase: in.IgnoreCase, Max: in.Limit}))
 		}),
 	}
@@ -96,5 +96,5 @@ func (l *Library) Instructions() string {
 	return strings.Join(names, ", ") + ". " + instructions
 }
 
-const instructions = "Start with find(question in your own words), then read(id); each prints text. " +
-	"grep(pattern) is for exact names; toc() and children(id) when a search finds nothing. Quote ids you rely on."
+const instructions = "Start with print(find(question in your words)), then read(id). " +
+	"grep is for exact names; toc() and children(id) when find finds nothing. Quote ids you rely on."
