@@ -120,7 +120,7 @@ func startPlain(ctx context.Context, py sandbox.Python, worker sandbox.Worker, l
 		return nil, fmt.Errorf("starting %s: %w", py.Exe, err)
 	}
 	go p.wait()
-	if err := p.conn.SetWriteDeadline(time.Now().Add(writePatience)); err == nil {
+	if err = p.conn.SetWriteDeadline(time.Now().Add(writePatience)); err == nil {
 		_, err = p.conn.Write(boot)
 	}
 	if err != nil {
