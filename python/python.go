@@ -147,7 +147,10 @@ type Result struct {
 	Files    []strands.File  // written to the output folder by this snippet
 	Duration time.Duration   // without the time Go functions took
 
-	StateLost bool   // everything defined so far is gone
+	// StateLost: everything defined before is gone. With Err set this snippet
+	// was the cause; without, a fresh state was made before it ran, and what it
+	// defined itself is there.
+	StateLost bool
 	Lost      string // why, for the model: "the interpreter crashed: SIGSEGV", …
 	// FullOutput names a file of the session with the text that the cap cut
 	// away; "" when nothing was cut.
