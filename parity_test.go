@@ -1,0 +1,45 @@
+package strands_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestParityNamesTests: each test that docs/parity.md names is there.
+func TestParityNamesTests(t *testing.T) {
+	doc, err := os.ReadFile("docs/parity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	err = filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllSubmatch(src, -1) {
+			there[string(m[1])] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(doc), -1)
+	if len(names) < 50 {
+		t.Errorf("only %d tests are named", len(names))
+	}
+	for _, name := range names {
+		if !there[name] {
+			t.Errorf("docs/parity.md names %s, which is not there", name)
+		}
+	}
+}
