@@ -147,8 +147,8 @@ type Result struct {
 	Files    []strands.File  // written to the output folder by this snippet
 	Duration time.Duration   // without the time Go functions took
 
-	// StateLost: everything defined before is gone. With Err set this snippet
-	// was the cause; without, a fresh state was made before it ran, and what it
+	// StateLost: everything defined before is gone. When Lost begins with
+	// "before this snippet", a fresh state was made before it ran, and what it
 	// defined itself is there.
 	StateLost bool
 	Lost      string // why, for the model: "the interpreter crashed: SIGSEGV", …
