@@ -171,32 +171,36 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // BenchmarkModel measures what a provider adds to its SDK: the same reply of
-// 100 KB in pieces of 40 bytes, read by bare, which does with the SDK alone
-// what there is to do, and by the model that s.New makes.
-func BenchmarkModel(b *testing.B, s ModelSuite, bare func(client *http.Client) error) {
-	a := answer(strands.Text(strings.Repeat("The quick brown fox jumps over the dog. ", 2560)))
+// 100 KB in pieces of 40 bytes, read by bare, which returns the text with the
+// SDK alone, and by the model that s.New makes.
+func BenchmarkModel(b *testing.B, s ModelSuite, bare func(client *http.Client) (string, error)) {
+	text := strings.Repeat("The quick brown fox jumps over the dog. ", 2560)
+	a := answer(strands.Text(text))
 	a.Piece = 40
 	w := s.Play(a)
 	client := w.Client()
-	run := func(name string, call func() error) {
+	run := func(name string, call func() (string, error)) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := call(); err != nil {
-					b.Fatal(err)
+				if got, err := call(); err != nil || got != text {
+					b.Fatalf("%d bytes of text, %v", len(got), err)
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(w.Frames)), "ns/chunk")
 		})
 	}
-	run("bare", func() error { return bare(client) })
+	run("bare", func() (string, error) { return bare(client) })
 	m := s.New(nil, Endpoint{URL: "http://model.test", Client: client})
-	run("model", func() error {
-		for _, err := range m.Generate(b.Context(), hello()) {
-			if err != nil {
-				return err
+	run("model", func() (string, error) {
+		for c, err := range m.Generate(b.Context(), hello()) {
+			switch {
+			case err != nil:
+				return "", err
+			case c.Reply != nil:
+				return c.Reply.Message.Text(), nil
 			}
 		}
-		return nil
+		return "", nil
 	})
 }

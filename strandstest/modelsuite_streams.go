@@ -184,6 +184,27 @@ func (s *ModelSuite) testContract(t *testing.T) {
 			t.Errorf("a context that had ended gave %v", o.err)
 		}
 	})
+	s.testConcurrent(t)
+	s.scenario(t, "describe", func(t *testing.T, r *rig) {
+		if info := strands.Describe(r.model); info.Provider == "" || info.ID == "" {
+			t.Errorf("the model describes itself as %+v", info)
+		}
+	})
+	s.scenario(t, "byte-stable", func(t *testing.T, r *rig) {
+		r.play(whole(s.Play(brief())))
+		for range 3 {
+			r.generate(t.Context(), withTools()).mustReply(t)
+		}
+		sent := r.arrived()
+		for _, other := range sent[1:] {
+			if !reflect.DeepEqual(sent[0], other) {
+				t.Errorf("the same request was sent in two ways, which no prompt cache forgives:\n%s\n%s", sent[0].Body, other.Body)
+			}
+		}
+	})
+}
+
+func (s *ModelSuite) testConcurrent(t *testing.T) {
 	s.scenario(t, "concurrent", func(t *testing.T, r *rig) {
 		a := s.long()
 		r.play(whole(s.Play(a)))
@@ -206,23 +227,6 @@ func (s *ModelSuite) testContract(t *testing.T) {
 				t.Fatal("a call among several at once gave no reply")
 			}
 			s.sameReply(t, reply, a)
-		}
-	})
-	s.scenario(t, "describe", func(t *testing.T, r *rig) {
-		if info := strands.Describe(r.model); info.Provider == "" || info.ID == "" {
-			t.Errorf("the model describes itself as %+v", info)
-		}
-	})
-	s.scenario(t, "byte-stable", func(t *testing.T, r *rig) {
-		r.play(whole(s.Play(brief())))
-		for range 3 {
-			r.generate(t.Context(), withTools()).mustReply(t)
-		}
-		sent := r.arrived()
-		for _, other := range sent[1:] {
-			if !reflect.DeepEqual(sent[0], other) {
-				t.Errorf("the same request was sent in two ways, which no prompt cache forgives:\n%s\n%s", sent[0].Body, other.Body)
-			}
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func BenchmarkMessages(b *testing.B) {
-	strandstest.BenchmarkModel(b, messageSuite(), func(client *http.Client) error {
+	strandstest.BenchmarkModel(b, messageSuite(), func(client *http.Client) (string, error) {
 		messages := sdk.NewMessageService(option.WithBaseURL("http://model.test"), option.WithHTTPClient(client), option.WithMaxRetries(0))
 		stream := messages.NewStreaming(b.Context(), sdk.MessageNewParams{
 			Model: "claude-sonnet-4-5", MaxTokens: 1000, Messages: []sdk.MessageParam{sdk.NewUserMessage(sdk.NewTextBlock("What is 2 ** 10?"))},
@@ -22,6 +22,6 @@ func BenchmarkMessages(b *testing.B) {
 				text = append(text, e.Delta.Text...)
 			}
 		}
-		return stream.Err()
+		return string(text), stream.Err()
 	})
 }

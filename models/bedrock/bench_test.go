@@ -11,7 +11,7 @@ import (
 )
 
 func BenchmarkConverseStream(b *testing.B) {
-	strandstest.BenchmarkModel(b, streamSuite(), func(client *http.Client) error {
+	strandstest.BenchmarkModel(b, streamSuite(), func(client *http.Client) (string, error) {
 		cfg := testConfig(strandstest.Endpoint{})
 		c := bedrockruntime.NewFromConfig(*cfg.AWS, func(o *bedrockruntime.Options) {
 			o.HTTPClient, o.Region, o.BaseEndpoint = client, "eu-central-1", aws.String("http://model.test")
@@ -22,7 +22,7 @@ func BenchmarkConverseStream(b *testing.B) {
 			}},
 		})
 		if err != nil {
-			return err
+			return "", err
 		}
 		stream := out.GetStream()
 		defer stream.Close()
@@ -34,6 +34,6 @@ func BenchmarkConverseStream(b *testing.B) {
 				}
 			}
 		}
-		return stream.Err()
+		return string(text), stream.Err()
 	})
 }

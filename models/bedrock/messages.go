@@ -244,7 +244,7 @@ func (m *Model) resultBlock(p strands.Part, n int) (types.ToolResultContentBlock
 	case p.Video != nil:
 		video, err := m.video(p.Video)
 		return &types.ToolResultContentBlockMemberVideo{Value: video}, err
-	case p.JSON != nil && len(p.JSON) > 0 && p.JSON[0] == '{':
+	case len(p.JSON) > 0 && p.JSON[0] == '{':
 		return &types.ToolResultContentBlockMemberJson{Value: raw{json: p.JSON}}, nil
 	case p.JSON != nil: // only objects are taken
 		return &types.ToolResultContentBlockMemberText{Value: string(p.JSON)}, nil

@@ -12,10 +12,10 @@ import (
 
 // BenchmarkChat: here the bare thing is a loop over the lines.
 func BenchmarkChat(b *testing.B) {
-	strandstest.BenchmarkModel(b, chatSuite(), func(client *http.Client) error {
+	strandstest.BenchmarkModel(b, chatSuite(), func(client *http.Client) (string, error) {
 		resp, err := client.Post("http://model.test/api/chat", "application/json", strings.NewReader(`{"model":"qwen3"}`))
 		if err != nil {
-			return err
+			return "", err
 		}
 		defer resp.Body.Close()
 		var text []byte
@@ -23,10 +23,10 @@ func BenchmarkChat(b *testing.B) {
 		for lines.Scan() {
 			var l line
 			if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-				return err
+				return "", err
 			}
 			text = append(text, l.Message.Content...)
 		}
-		return lines.Err()
+		return string(text), lines.Err()
 	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func BenchmarkChatCompletions(b *testing.B) {
-	strandstest.BenchmarkModel(b, chatSuite(), func(client *http.Client) error {
+	strandstest.BenchmarkModel(b, chatSuite(), func(client *http.Client) (string, error) {
 		chat := sdk.NewChatCompletionService(option.WithBaseURL("http://model.test/v1"), option.WithHTTPClient(client), option.WithMaxRetries(0))
 		stream := chat.NewStreaming(b.Context(), sdk.ChatCompletionNewParams{
 			Model: "gpt-5", Messages: []sdk.ChatCompletionMessageParamUnion{sdk.UserMessage("What is 2 ** 10?")},
@@ -23,12 +23,12 @@ func BenchmarkChatCompletions(b *testing.B) {
 				text = append(text, c[0].Delta.Content...)
 			}
 		}
-		return stream.Err()
+		return string(text), stream.Err()
 	})
 }
 
 func BenchmarkResponses(b *testing.B) {
-	strandstest.BenchmarkModel(b, responseSuite(), func(client *http.Client) error {
+	strandstest.BenchmarkModel(b, responseSuite(), func(client *http.Client) (string, error) {
 		service := responses.NewResponseService(option.WithBaseURL("http://model.test/v1"), option.WithHTTPClient(client), option.WithMaxRetries(0))
 		stream := service.NewStreaming(b.Context(), responses.ResponseNewParams{
 			Model: "gpt-5", Input: responses.ResponseNewParamsInputUnion{OfString: sdk.String("What is 2 ** 10?")},
@@ -40,6 +40,6 @@ func BenchmarkResponses(b *testing.B) {
 				text = append(text, e.Delta...)
 			}
 		}
-		return stream.Err()
+		return string(text), stream.Err()
 	})
 }
