@@ -33,6 +33,7 @@ type Config struct {
 	Tools     []strands.Tool // offered to the model beside python_repl
 	Providers []strands.ToolProvider
 	Hooks     []strands.Hooks
+	Plugins   []strands.Plugin
 
 	Messages []strands.Message
 	Values   map[string]any
@@ -49,7 +50,8 @@ type Config struct {
 	MaxParallel int
 	ToolTimeout time.Duration
 
-	Logger *slog.Logger
+	Telemetry strands.Telemetry
+	Logger    *slog.Logger
 
 	// Toolkits say what the REPL offers.
 	Toolkits []Toolkit
@@ -125,12 +127,12 @@ func (c *Config) strands() strands.Config {
 	return strands.Config{
 		Name: c.Name, Description: c.Description, Model: c.Model,
 		SystemPrompt: c.SystemPrompt, System: c.System,
-		Tools: c.Tools, Providers: c.Providers, Hooks: c.Hooks,
+		Tools: c.Tools, Providers: c.Providers, Hooks: c.Hooks, Plugins: c.Plugins,
 		Messages: c.Messages, Values: c.Values, Store: c.Store, Conversation: c.Conversation,
 		Output: c.Output, OutputPrompt: c.OutputPrompt,
 		Limits: c.Limits, Retry: c.Retry,
 		Sequential: c.Sequential, MaxParallel: c.MaxParallel, ToolTimeout: c.ToolTimeout,
-		Logger: c.Logger,
+		Telemetry: c.Telemetry, Logger: c.Logger,
 	}
 }
 

@@ -54,7 +54,9 @@ func fill(v reflect.Value) {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 	case reflect.Struct:
-		fill(v.Field(0))
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
 	case reflect.Interface:
 		for _, candidate := range []any{&strandstest.Script{}, strands.NewMemoryStore(), noConversation{}} {
 			if reflect.TypeOf(candidate).Implements(v.Type()) {
