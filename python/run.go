@@ -412,7 +412,7 @@ func (r *run) tell(stop error, lost, before string) {
 		res.StateLost, res.Lost = true, lost
 		trace := ""
 		if r.done == nil && !r.kill {
-			trace = r.w.stray.trace()
+			trace = ownFrames(r.w.stray.trace())
 		}
 		res.Err = &Exception{Type: "InterpreterLost", Message: lost, Traceback: trace}
 	case before != "":
@@ -428,6 +428,17 @@ func (r *run) tell(stop error, lost, before string) {
 		}
 		res.Err = timeout
 	}
+}
+
+// ownFrames leaves the worker's own frames out of the trace of a crash.
+func ownFrames(trace string) string {
+	var b strings.Builder
+	for line := range strings.Lines(trace) {
+		if !strings.Contains(line, `File "<strands_worker.`) && !strings.Contains(line, `File "<_sandbox_`) && !strings.Contains(line, `File "<string>"`) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // parseJSON decodes what a worker sent.

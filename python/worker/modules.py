@@ -74,6 +74,6 @@ def _public(module: types.ModuleType) -> dict[str, Any]:
         name: value
         for name, value in found.items()
         if name[:1] != "_"
-        and isinstance(value, (type, types.FunctionType))
-        and value.__module__ == module.__name__
+        and callable(value)  # also what a decorator made of a function
+        and getattr(value, "__module__", None) == module.__name__
     }

@@ -197,8 +197,12 @@ func harmless(w io.Writer) io.Writer {
 }
 
 // traceback ends with the exception. That of a timeout or a crash ends with
-// what stopped the code, so its own name is put behind.
+// what stopped the code, so its own name is put behind; a crash's last words
+// were shown when they came.
 func traceback(e *python.Exception) string {
+	if e.Type == "InterpreterLost" {
+		return e.Error()
+	}
 	if strings.Contains(e.Traceback, e.Type) {
 		return e.Traceback
 	}
