@@ -20,7 +20,7 @@ func TestPartialObjectsWhileStreaming(t *testing.T) {
 	answer := `{"name":"Oslo","people":709037,"rivers":["Alna","Aker"]}`
 	answered := calls(call("1", "city", answer))
 	answered.deltas = []strands.Delta{{Text: "Here it is."}, {Block: 1, ToolCall: &strands.ToolCallDelta{ID: "1", Name: "city"}}}
-	for _, piece := range []string{`{"na`, `me":"Os`, `lo","people":709`, `037,"rivers":["Al`, `na","Aker"]}`} {
+	for _, piece := range []string{`{"na`, `me":"Os`, ``, `lo","people":709`, `037,"rivers":["Al`, `na","Aker"]}`} {
 		answered.deltas = append(answered.deltas, strands.Delta{Block: 1, ToolCall: &strands.ToolCallDelta{Input: piece}})
 	}
 	a := newAgent(t, strands.Config{Model: &script{turns: []turn{answered}}})

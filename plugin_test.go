@@ -96,6 +96,9 @@ func TestRecordedCalls(t *testing.T) {
 		t.Errorf("%d added, history %s", added, show(msgs))
 	}
 	valid(t, s)
+	if again, err := a.Restore(t.Context(), s.ID()); err != nil || len(again.Messages()) != 4 {
+		t.Fatalf("what was recorded is not stored: %v", err)
+	}
 	if _, err := s.Ask(t.Context(), "go on"); err != nil {
 		t.Fatal(err)
 	}
@@ -172,6 +175,58 @@ func TestFinishEndsTheRunAfterTheBatch(t *testing.T) {
 	valid(t, s)
 	if res, err := s.Ask(t.Context(), "go on"); err != nil || res.Text() != "still here" {
 		t.Errorf("%v, %v", res, err)
+	}
+}
+
+// TestFinishEndsOneRound: a round that a hook asks for goes on as usual.
+func TestFinishEndsOneRound(t *testing.T) {
+	last := strands.NewTool("last", "", func(ctx context.Context, _ none) (string, error) {
+		strands.Finish(ctx)
+		return "done", nil
+	})
+	rounds := 0
+	again := strands.Hooks{AfterInvocation: func(_ context.Context, e *strands.AfterInvocation) error {
+		if rounds++; rounds == 1 {
+			in := strands.Prompt("and now the weather")
+			e.Resume = &in
+		}
+		return nil
+	}}
+	m := &script{turns: []turn{calls(call("1", "last", `{}`)), calls(call("2", "weather", `{"city":"Oslo"}`)), says("sunny")}}
+	s := newAgent(t, strands.Config{Model: m, Tools: []strands.Tool{last, weather()}, Hooks: []strands.Hooks{again}}).NewSession()
+	if res, err := s.Ask(t.Context(), "go"); err != nil || res.Text() != "sunny" || rounds != 2 {
+		t.Errorf("%v, %v after %d rounds", res, err, rounds)
+	}
+	valid(t, s)
+}
+
+type brokenCloser struct{}
+
+var errClosing = errors.New("closing failed")
+
+func (brokenCloser) Close() error { return errClosing }
+
+// TestRunOfAnAgentClosesItsSession: also when the caller leaves; what goes
+// wrong is the run's error.
+func TestRunOfAnAgentClosesItsSession(t *testing.T) {
+	var s *strands.Session
+	attach := strands.NewTool("attach", "", func(ctx context.Context, _ none) (string, error) {
+		s = strands.SessionFrom(ctx)
+		_, err := strands.Attach(ctx, s, "key", func(context.Context) (brokenCloser, error) { return brokenCloser{}, nil })
+		return "ok", err
+	})
+	turns := []turn{calls(call("1", "attach", `{}`)), says("ok")}
+	a := newAgent(t, strands.Config{Model: &script{turns: append(slices.Clone(turns), turns...)}, Tools: []strands.Tool{attach}})
+	if res, err := a.Ask(t.Context(), "go"); !errors.Is(err, errClosing) {
+		t.Errorf("%v, %v", res, err)
+	}
+	for e := range a.Run(t.Context(), strands.Prompt("go")) {
+		if e.ToolEnd != nil {
+			break
+		}
+	}
+	if _, err := s.Ask(t.Context(), "go"); !errors.Is(err, strands.ErrClosed) {
+		t.Errorf("the session is open: %v", err)
 	}
 }
 

@@ -71,6 +71,8 @@ type run struct {
 }
 
 // Run answers in. See the package comment, "The Run contract".
+// Hooks and tools get contexts made of ctx: what a program knows about this run
+// travels in ctx's values, typed, and is never shown to the model.
 func (s *Session) Run(ctx context.Context, in Input) iter.Seq2[Event, error] {
 	var used atomic.Bool
 	return func(yield func(Event, error) bool) {
