@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/strandsgo/strands/internal/meters"
 )
 
 // cycle is a model call with the tool calls it asked for, when it has a span.
@@ -78,8 +80,8 @@ func (r *run) openCycle() {
 	tel := r.s.agent.tel
 	c.start = time.Now()
 	c.ctx, c.span = r.span(r.ctx, "execute_event_loop_cycle", "", tel.cycles)
-	tel.meters.cycles.Add(c.ctx, 1)
-	tel.meters.cyclesBegun.Add(c.ctx, 1)
+	tel.meters.Cycles.Add(c.ctx, 1)
+	tel.meters.CyclesBegun.Add(c.ctx, 1)
 	if c.span.IsRecording() {
 		c.span.SetAttributes(attribute.Int("event_loop.cycle_number", r.cycles+1), attribute.String("event_loop.cycle_id", c.span.SpanContext().SpanID().String()))
 	}
@@ -97,8 +99,8 @@ func (r *run) closeCycle(err error) {
 	r.cycle = cycle{}
 	m := r.s.agent.tel.meters
 	took := time.Since(c.start)
-	m.cyclesEnded.Add(c.ctx, 1)
-	m.cycleTime.Record(c.ctx, took.Seconds())
+	m.CyclesEnded.Add(c.ctx, 1)
+	m.CycleTime.Record(c.ctx, took.Seconds())
 	endSpan(c.span, err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,7 +169,14 @@ func (c *chat) end(ctx context.Context, span trace.Span, info ModelInfo, reply *
 	if reply != nil {
 		usage = reply.Usage
 	}
-	tel.meters.countChat(ctx, usage, took, c.first, info, err)
+	failure := ""
+	if err != nil {
+		failure = errorType(err)
+	}
+	tel.meters.CountChat(ctx, meters.Usage{Input: usage.Input, Output: usage.Output, CacheRead: usage.CacheRead, CacheWrite: usage.CacheWrite}, took, c.first,
+		func() []attribute.KeyValue {
+			return append(modelAttrs(info), attribute.String("gen_ai.operation.name", "chat"))
+		}, failure)
 	if !span.IsRecording() {
 		span.End()
 		return

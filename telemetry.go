@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/strandsgo/strands/internal/meters"
 )
 
 // Telemetry says where an agent reports to by OpenTelemetry. The zero value
@@ -32,13 +32,11 @@ type Telemetry struct {
 	Content bool
 }
 
-const scopeName = "github.com/strandsgo/strands"
-
 // telemetry is a Telemetry ready for use.
 type telemetry struct {
 	Telemetry
 	tracer trace.Tracer
-	meters *meters
+	meters *meters.Meters
 
 	// How spans begin, made once.
 	runs, cycles, tools, chats []trace.SpanStartOption
@@ -50,7 +48,7 @@ func newTelemetry(cfg *Config) (*telemetry, error) {
 	if t.Tracer == nil {
 		t.Tracer = otel.GetTracerProvider()
 	}
-	t.tracer = t.Tracer.Tracer(scopeName)
+	t.tracer = t.Tracer.Tracer(meters.ScopeName)
 	t.runs = t.begin(trace.SpanKindInternal, "invoke_agent", append(modelAttrs(t.model), attribute.String("gen_ai.agent.name", cfg.Name))...)
 	if cfg.Description != "" {
 		t.runs = append(t.runs, trace.WithAttributes(attribute.String("gen_ai.agent.description", cfg.Description)))
@@ -60,11 +58,14 @@ func newTelemetry(cfg *Config) (*telemetry, error) {
 	t.chats = t.begin(trace.SpanKindClient, "chat", modelAttrs(t.model)...)
 	var err error
 	if t.Meter == nil {
-		t.meters, err = globalMeters()
+		t.meters, err = meters.Global()
 	} else {
-		t.meters, err = newMeters(t.Meter)
+		t.meters, err = meters.New(t.Meter)
 	}
-	return t, err
+	if err != nil {
+		return nil, fmt.Errorf("strands: Config.Telemetry: %w", err)
+	}
+	return t, nil
 }
 
 func (t *telemetry) begin(kind trace.SpanKind, operation string, attrs ...attribute.KeyValue) []trace.SpanStartOption {
@@ -129,102 +130,3 @@ func errorType(err error) string {
 	}
 	return "_OTHER"
 }
-
-// meters are the instruments.
-type meters struct {
-	cycles, cyclesBegun, cyclesEnded, toolCalls, toolSuccesses, toolErrors metric.Int64Counter
-	input, output, cacheRead, cacheWrite, tokens                           metric.Int64Histogram
-	latency, firstToken, cycleTime, toolTime, operationTime                metric.Float64Histogram
-}
-
-// globalMeters follow the global provider when it is set.
-var globalMeters = sync.OnceValues(func() (*meters, error) { return newMeters(otel.GetMeterProvider()) })
-
-func newMeters(provider metric.MeterProvider) (*meters, error) {
-	meter, m := provider.Meter(scopeName), new(meters)
-	var errs []error
-	for _, c := range []struct {
-		to   *metric.Int64Counter
-		name string
-	}{
-		{&m.cycles, "strands.event_loop.cycle_count"}, {&m.cyclesBegun, "strands.event_loop.start_cycle"},
-		{&m.cyclesEnded, "strands.event_loop.end_cycle"}, {&m.toolCalls, "strands.tool.call_count"},
-		{&m.toolSuccesses, "strands.tool.success_count"}, {&m.toolErrors, "strands.tool.error_count"},
-	} {
-		var err error
-		*c.to, err = meter.Int64Counter(c.name)
-		errs = append(errs, err)
-	}
-	for _, h := range []struct {
-		to   *metric.Int64Histogram
-		name string
-	}{
-		{&m.input, "strands.event_loop.input.tokens"}, {&m.output, "strands.event_loop.output.tokens"},
-		{&m.cacheRead, "strands.event_loop.cache_read.input.tokens"}, {&m.cacheWrite, "strands.event_loop.cache_write.input.tokens"},
-		{&m.tokens, "gen_ai.client.token.usage"},
-	} {
-		var err error
-		*h.to, err = meter.Int64Histogram(h.name, metric.WithUnit("{token}"))
-		errs = append(errs, err)
-	}
-	for _, h := range []struct {
-		to         *metric.Float64Histogram
-		name, unit string
-	}{
-		{&m.latency, "strands.event_loop.latency", "ms"}, {&m.firstToken, "strands.model.time_to_first_token", "ms"},
-		{&m.cycleTime, "strands.event_loop.cycle_duration", "s"}, {&m.toolTime, "strands.tool.duration", "s"},
-		{&m.operationTime, "gen_ai.client.operation.duration", "s"},
-	} {
-		var err error
-		*h.to, err = meter.Float64Histogram(h.name, metric.WithUnit(h.unit))
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("strands: make the instruments of Config.Telemetry.Meter: %w", err)
-	}
-	return m, nil
-}
-
-// countTool reports a tool call. Attributes are built only for one who counts.
-func (m *meters) countTool(ctx context.Context, name string, d time.Duration, failed bool) {
-	if !m.toolCalls.Enabled(ctx) {
-		return
-	}
-	attrs := metric.WithAttributes(attribute.String("tool_name", name))
-	m.toolCalls.Add(ctx, 1, attrs)
-	if failed {
-		m.toolErrors.Add(ctx, 1, attrs)
-	} else {
-		m.toolSuccesses.Add(ctx, 1, attrs)
-	}
-	m.toolTime.Record(ctx, d.Seconds(), attrs)
-}
-
-// countChat reports a model call.
-func (m *meters) countChat(ctx context.Context, u Usage, whole, first time.Duration, info ModelInfo, err error) {
-	if !m.tokens.Enabled(ctx) {
-		return
-	}
-	attrs := metric.WithAttributes(append(modelAttrs(info), attribute.String("gen_ai.operation.name", "chat"))...)
-	if err != nil {
-		m.operationTime.Record(ctx, whole.Seconds(), attrs, metric.WithAttributes(attribute.String("error.type", errorType(err))))
-		return
-	}
-	m.operationTime.Record(ctx, whole.Seconds(), attrs)
-	m.latency.Record(ctx, ms(whole), attrs)
-	if first > 0 {
-		m.firstToken.Record(ctx, ms(first), attrs)
-	}
-	m.input.Record(ctx, int64(u.Input), attrs)
-	m.output.Record(ctx, int64(u.Output), attrs)
-	if u.CacheRead > 0 {
-		m.cacheRead.Record(ctx, int64(u.CacheRead), attrs)
-	}
-	if u.CacheWrite > 0 {
-		m.cacheWrite.Record(ctx, int64(u.CacheWrite), attrs)
-	}
-	m.tokens.Record(ctx, int64(u.Input+u.CacheRead+u.CacheWrite), attrs, metric.WithAttributes(attribute.String("gen_ai.token.type", "input")))
-	m.tokens.Record(ctx, int64(u.Output), attrs, metric.WithAttributes(attribute.String("gen_ai.token.type", "output")))
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

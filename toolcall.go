@@ -149,7 +149,7 @@ type toolRun struct {
 
 func (c *toolRun) count(failed bool) {
 	took := time.Since(c.start)
-	c.run.s.agent.tel.meters.countTool(c.ctx, c.sc.call.Name, took, failed)
+	c.run.s.agent.tel.meters.CountTool(c.ctx, c.sc.call.Name, took, failed)
 	c.run.mu.Lock()
 	defer c.run.mu.Unlock()
 	if t := c.run.trace.last(); t != nil && len(t.Tools) < keptTraces {
