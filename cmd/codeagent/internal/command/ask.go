@@ -225,6 +225,6 @@ func (t *talk) chat(ctl *interrupts, cmd *cobra.Command) error {
 
 // noModel is the error when there is none to ask.
 func noModel(choices []string) error {
-	return usagef("no model: set %s, or give --model provider/id or --model scripted:FILE; \"codeagent demo\" needs none",
+	return usagef("no model: set %s, start Ollama, or give --model provider/id or --model scripted:FILE; \"codeagent demo\" needs none",
 		cmp.Or(orList(choices), "a provider's key"))
 }

@@ -2,13 +2,21 @@ package command
 
 import (
 	"context"
+	"errors"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/models"
 )
 
-func findModel(_ context.Context, spec string) (strands.Model, error) {
-	if spec != "" {
-		return nil, usagef("unknown model %q: there is scripted:FILE", spec)
+// findModel opens the model of a provider; without a name the first that the
+// environment offers.
+func findModel(ctx context.Context, name string) (strands.Model, error) {
+	m, err := models.Open(ctx, name)
+	switch {
+	case errors.Is(err, models.ErrNone):
+		return nil, noModel([]string{"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "AWS credentials"})
+	case err != nil:
+		return nil, usagef("%w", err)
 	}
-	return nil, noModel(nil)
+	return m, nil
 }
