@@ -164,16 +164,17 @@ func (x *bm25f) idf(term string) float64 {
 	return math.Log(1 + (float64(len(x.ids))-n+.5)/(n+.5))
 }
 
-// scratch holds a query's scores; queries are frequent and bundles large.
+// scratch holds a query's scores, all zero between queries, which are frequent
+// while bundles are large.
 var scratch sync.Pool
 
 // Query ranks by the sum over the terms; a document needs only one of them.
 func (x *bm25f) Query(ctx context.Context, query string, topK int) ([]Hit, error) {
-	scores, _ := scratch.Get().([]float64)
-	if cap(scores) < len(x.ids) {
-		scores = make([]float64, len(x.ids))
+	pooled, _ := scratch.Get().(*[]float64)
+	if pooled == nil || cap(*pooled) < len(x.ids) {
+		pooled = new(make([]float64, len(x.ids)))
 	}
-	scores = scores[:len(x.ids)]
+	scores := (*pooled)[:len(x.ids)]
 	var touched []int32
 	for _, t := range queryTerms(query) {
 		if err := ctx.Err(); err != nil {
@@ -186,7 +187,7 @@ func (x *bm25f) Query(ctx context.Context, query string, topK int) ([]Hit, error
 		hits = keepBest(hits, Hit{x.ids[doc], scores[doc]}, topK)
 		scores[doc] = 0
 	}
-	scratch.Put(scores) //nolint:staticcheck // a slice header is small
+	scratch.Put(pooled)
 	return hits, nil
 }
 
