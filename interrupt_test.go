@@ -258,7 +258,7 @@ func TestInterruptInsideAHostCall(t *testing.T) {
 	if err != nil || len(res.Interrupts) != 1 || res.Interrupts[0].ParentID != "1" || res.Interrupts[0].CallID != park.call.ID {
 		t.Fatal(show(res), err)
 	}
-	if res, err = strands.Collect(s.Run(t.Context(), respond(res.Interrupts[0].ID, "yes"))); err != nil {
+	if _, err = strands.Collect(s.Run(t.Context(), respond(res.Interrupts[0].ID, "yes"))); err != nil {
 		t.Fatal(err)
 	}
 	if r := s.Messages()[2].ToolResults()[0]; r.Text() != "code saw guarded 1" || n.Load() != 1 {

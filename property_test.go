@@ -195,9 +195,9 @@ func (c *chaos) hooks() strands.Hooks {
 }
 
 // Manage and Reduce drop some of the oldest messages.
-func (c *chaos) Manage(_ context.Context, conv *strands.Conversation) error {
+func (c *chaos) Manage(ctx context.Context, conv *strands.Conversation) error {
 	if len(conv.Messages) > 12 {
-		return c.Reduce(nil, conv, nil)
+		return c.Reduce(ctx, conv, nil)
 	}
 	return nil
 }
