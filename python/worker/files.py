@@ -5,6 +5,7 @@ and no symbolic link is followed, so a name cannot lead out of the folder.
 """
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import os
 import stat
@@ -12,6 +13,8 @@ import time
 from typing import Any, Iterator
 
 from strands_worker.streams import FOLDER
+
+os = own(os)
 
 _stat = os.stat
 _now = time.time_ns

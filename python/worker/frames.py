@@ -6,6 +6,7 @@ Sending cannot: each frame is one call into C.
 """
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import _socket
 import _thread
@@ -13,6 +14,8 @@ import os
 import select
 import struct
 from typing import Callable, Protocol
+
+_thread, os = own(_thread), own(os)
 
 _HEAD = struct.Struct("<IB")
 _CHUNK = 1 << 14

@@ -37,13 +37,14 @@ Reply = tuple[int, bytes]  # the status, and the frame's body
 class _Call:
     """A call in flight."""
 
-    __slots__ = ("id", "run", "replies", "wake", "gate")
+    __slots__ = ("id", "run", "replies", "wake", "gate", "blocks")
 
     def __init__(self, ident: int, run: bytes | None) -> None:
         self.id, self.run = ident, run
         self.replies: deque[Reply] = _deque()
         self.gate = _allocate_lock()
         self.gate.acquire()
+        self.blocks = False  # a thread waits for it, which can take the lead
         self.wake: Callable[[], None] = self._open
 
     def _open(self) -> None:
@@ -103,6 +104,7 @@ class Calls:
     def _next(self, call: _Call) -> Reply:
         """The next reply to a call, for a thread that may block."""
         replies, link = call.replies, self._link
+        call.blocks = True  # before the lead is tried: who has it looks after giving it up
         checkpoint = self._interrupts.checkpoint
         while not replies:
             checkpoint()
@@ -126,9 +128,9 @@ class Calls:
                 self._hand_over(call)
         return replies.popleft()
 
-    def _hand_over(self, done: _Call) -> None:
+    def _hand_over(self, done: _Call | None = None) -> None:
         for call in list(self._pending.values()):
-            if call is not done and not call.replies:
+            if call.blocks and call is not done and not call.replies:
                 call.wake()
                 return
 
@@ -279,13 +281,7 @@ class Calls:
             _exit(0)
         finally:
             self._lead.release()
-            self._hand_over_threads()
-
-    def _hand_over_threads(self) -> None:
-        for call in list(self._pending.values()):
-            if call.wake == call._open and not call.replies:
-                call.wake()
-                return
+            self._hand_over()
 
 
 # --- exceptions ------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What a snippet leaves behind in the process: threads, descriptors, full memory."""
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import _thread
 import gc
@@ -9,10 +10,14 @@ import os
 import sys
 from typing import Any
 
+_thread, gc, mmap, os = own(_thread), own(gc), own(mmap), own(os)
+
 try:
     import resource
+
+    resource = own(resource)
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    resource = None
 
 _modules = sys.modules
 _count = _thread._count
@@ -21,9 +26,9 @@ _close = os.close
 _Module = type(os)
 
 
-def threads(own: int) -> list[str]:
-    """Names the threads that still run."""
-    count = _count() - own
+def threads(ours: int) -> list[str]:
+    """Names the threads that still run, but for so many of ours."""
+    count = _count() - ours
     if count <= 0:
         return []
     names: list[str] = []

@@ -1,14 +1,19 @@
 """What to add to an exception so that the model knows which limit it met."""
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import errno
 import os
 
+os = own(os)
+
 try:
     import resource
+
+    resource = own(resource)
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    resource = None
 
 _PROCESSES = ("fork", "spawn", "exec", "system", "popen", "Popen", "subprocess", "Process")
 _NETWORK = ("socket", "connect", "urlopen", "request", "http")

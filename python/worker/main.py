@@ -1,6 +1,7 @@
 """The worker's entry: configure, ready, then requests until the channel ends."""
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import faulthandler
 import gc
@@ -17,6 +18,8 @@ from strands_worker.hostcalls import Calls
 from strands_worker.interrupts import Interrupts
 from strands_worker.streams import STDERR, STDOUT, Fronts, Output, cut_at
 from strands_worker.values import decode, encode
+
+gc, os = own(gc), own(os)
 
 VERSION = 1
 _RUN = 8

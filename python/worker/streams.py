@@ -5,6 +5,7 @@ them stands one Output that the model has no name for.
 """
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import _codecs
 import _thread
@@ -16,6 +17,8 @@ from typing import Any, Callable, Iterable, NoReturn
 
 from strands_worker.frames import SPLIT, Link
 from strands_worker.interrupts import Interrupts
+
+_thread, os = own(_thread), own(os)
 
 _encode = str.encode
 _decode = _codecs.utf_8_decode
@@ -56,6 +59,7 @@ class _Spool:
 
     def __init__(self, folder: str, limit: int) -> None:
         self._folder, self._left = folder, limit
+        self._off = limit <= 0
         self._memory: list[bytes] = []  # until it is clear that something is cut
         self._fd = -1
         self._pending = bytearray()
@@ -64,7 +68,7 @@ class _Spool:
 
     def add(self, data: bytes) -> None:
         if self._fd < 0:
-            if not self.problem:
+            if not (self._off or self.problem):
                 self._memory.append(data)
             return
         self._pending += data
@@ -73,19 +77,20 @@ class _Spool:
 
     def open(self, number: int) -> None:
         """Begin the file: from now on text goes there."""
-        if self._fd >= 0 or self.problem:
+        if self._fd >= 0 or self._off or self.problem:
             return
-        path = os.path.join(self._folder, FOLDER)
+        path = f"{self._folder}/{FOLDER}"
         name = f"cell-{number}.txt"
         try:
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
-                old = os.path.join(path, f"cell-{number - _SPOOLS}.txt")
-                if os.path.exists(old):
-                    os.unlink(old)
+                try:
+                    os.unlink(f"{path}/cell-{number - _SPOOLS}.txt")
+                except FileNotFoundError:
+                    pass
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-            self._fd = os.open(os.path.join(path, name), flags | getattr(os, "O_BINARY", 0), 0o600)
+            self._fd = os.open(f"{path}/{name}", flags | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as e:
             self._fail(e)
             return
@@ -128,7 +133,9 @@ class Output:
 
     def __init__(self, link: Link, limit: int, spool_limit: int, folder: str) -> None:
         self._link, self._limit = link, limit
-        self._spool_limit, self._folder = spool_limit, folder
+        # A file that holds no more than is shown is of no use.
+        self._spool_limit = spool_limit if limit < spool_limit else 0
+        self._folder = folder
         self._lock = link.lock  # one lock for all that is sent keeps the order
         self._runs = 0
         self._late: list[tuple[bytes, bytes]] = []

@@ -5,6 +5,7 @@ replaced by the model.
 """
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
 
 import _json
 import binascii
@@ -13,6 +14,8 @@ import decimal
 import enum
 import os
 from typing import Any, Callable, Iterable
+
+os = own(os)
 
 DEPTH = 64  # levels of nesting that may cross
 _SCALARS = frozenset((str, int, float, bool, type(None)))

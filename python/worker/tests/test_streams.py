@@ -164,6 +164,12 @@ class Caps(Case):
         self.assertTrue(any("could not be kept" in w for w in result.done["warnings"]), result.done)
         self.kept()
 
+    def test_without_a_limit_nothing_is_spooled(self):
+        with Host(output_limit=1 << 40) as host:
+            result = host.run("for _ in range(300): print('x' * 9999)")
+            self.assertEqual(len(result.stdout), 3_000_000)
+            self.assertEqual((result.done["full_output"], os.listdir(host.work)), ("", []))
+
     def test_no_output_at_all(self):
         with Host(output_limit=0) as host:
             result = host.run("print('abc')")
