@@ -127,6 +127,7 @@ func (r *run) readFirst() bool {
 	if !pollable {
 		return true
 	}
+	r.waitAwake()
 	more := r.readFrame()
 	r.text.Lock()
 	defer r.text.Unlock()
@@ -139,6 +140,16 @@ func (r *run) readFirst() bool {
 	}
 	r.queue.bound(more)
 	return more
+}
+
+// awake is how long the host looks for the first frame before it sleeps. To be
+// woken takes longer than what a trivial snippet does.
+const awake = 60 * time.Microsecond
+
+func (r *run) waitAwake() {
+	conn := r.w.proc.Conn()
+	for begin := time.Now(); !pending(conn) && time.Since(begin) < awake; {
+	}
 }
 
 // read takes frames until the snippet is done or the worker is gone.
