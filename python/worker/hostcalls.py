@@ -103,34 +103,48 @@ class Calls:
 
     def _next(self, call: _Call) -> Reply:
         """The next reply to a call, for a thread that may block."""
-        replies, link = call.replies, self._link
+        replies, lead = call.replies, self._lead
         call.blocks = True  # before the lead is tried: who has it looks after giving it up
-        checkpoint = self._interrupts.checkpoint
-        while not replies:
-            checkpoint()
-            if not self._lead.acquire(False):
-                _wait_for_gate(call.gate)
-                continue
-            try:
-                self._sort()
-                while not replies:
-                    link.channel.wait()
-                    if replies:
-                        break  # the run was ended: what comes is the next request
-                    link.fill()
-                    self._sort()
-                    if not replies:
-                        checkpoint()
-            except EOFError:
-                _exit(0)
-            finally:
-                self._lead.release()
-                self._hand_over(call)
+        try:
+            while not replies:
+                self._interrupts.checkpoint()
+                if not lead.acquire(False):
+                    _wait_for_gate(call.gate)
+                    continue
+                try:
+                    self._read_until(replies)
+                except EOFError:
+                    _exit(0)
+                finally:
+                    lead.release()
+        finally:
+            call.blocks = False  # before the reply is taken: see _hand_over
+            if len(self._pending) > 1:
+                self._hand_over()
         return replies.popleft()
 
-    def _hand_over(self, done: _Call | None = None) -> None:
+    def _read_until(self, replies: deque[Reply]) -> None:
+        """Read for everybody until there are replies; the caller has the lead."""
+        link = self._link
+        self._sort()
+        while not replies:
+            link.channel.wait()
+            if replies:
+                return  # the run was ended: what comes is the next request
+            link.fill()
+            self._sort()
+            if not replies:
+                self._interrupts.checkpoint()
+
+    def _hand_over(self) -> None:
+        """Wake a thread that waits for its reply, to take the lead.
+
+        In this order: a call without replies whose thread has left does not
+        block any more. One that gets its reply just now gets it from a new
+        leader, who will hand over in turn.
+        """
         for call in list(self._pending.values()):
-            if call.blocks and call is not done and not call.replies:
+            if not call.replies and call.blocks:
                 call.wake()
                 return
 
