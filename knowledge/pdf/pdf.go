@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 )
 
 // Version names the converter in what it makes. A change of its output
@@ -34,6 +35,10 @@ type Options struct {
 	Workers   int            // pages at once; 0 = GOMAXPROCS
 	Memory    int64          // bytes of each worker's module; 0 = 512 MiB
 	Force     bool           // convert although nothing has changed
+	// Worker is the program, with arguments, of a process to convert in: one
+	// that calls Worker. It is ended when it takes more than 1 GiB (on Linux) or
+	// when no page is finished for 10 seconds. nil = this process converts.
+	Worker []string
 	// Progress is told how many pages have been read, from several goroutines
 	// but never two at once. nil = nobody is.
 	Progress func(done, total int)
@@ -77,9 +82,8 @@ type manifest struct {
 // made is replaced, any other is an error. When source, options and converter
 // are those it was made with, nothing is done.
 //
-// A hostile document can take much time and memory in this process; convert
-// what you do not trust in a process of its own, with limits, and end it by
-// ctx and a kill.
+// A hostile document can take much time and memory: convert what you do not
+// trust with Options.Worker.
 func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
 	if err := checkFile(src); err != nil {
 		return nil, err
@@ -98,6 +102,16 @@ func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
 		return &old.Report, nil
 	}
 	o = o.withDefaults(src)
+	return stage(dst, mark, func(tmp string) (*Report, error) {
+		if o.Worker != nil {
+			return runWorker(ctx, src, tmp, o)
+		}
+		return convert(ctx, src, tmp, o)
+	})
+}
+
+// convert makes the files of the bundle in the folder dir.
+func convert(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	e, err := newEngine(o.Workers, o.Memory)
 	if err != nil {
 		return nil, err
@@ -106,7 +120,8 @@ func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
 	if err = errors.Join(err, e.close()); err != nil {
 		return nil, err
 	}
-	return write(dst, d, o, mark)
+	w := &writer{dir: dir, doc: d, o: o, clean: newCleaner(d), sections: carve(d, o.MaxLevels), now: time.Now().UTC()}
+	return w.bundle()
 }
 
 func (o Options) withDefaults(src string) Options {

@@ -43,8 +43,9 @@ type source struct {
 	Title    string `yaml:"title"`
 }
 
-// write makes the bundle beside its place and moves it there when it is whole.
-func write(dst string, d *document, o Options, mark manifest) (_ *Report, err error) {
+// stage has the bundle made beside its place, and moves it there when it is
+// whole.
+func stage(dst string, mark manifest, make func(tmp string) (*Report, error)) (_ *Report, err error) {
 	dst = filepath.Clean(dst)
 	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
 		return nil, fmt.Errorf("making the bundle: %w", err)
@@ -58,10 +59,9 @@ func write(dst string, d *document, o Options, mark manifest) (_ *Report, err er
 			os.RemoveAll(tmp)
 		}
 	}()
-	w := &writer{dir: tmp, doc: d, o: o, clean: newCleaner(d), sections: carve(d, o.MaxLevels), now: time.Now().UTC()}
-	report, err := w.bundle()
+	report, err := make(tmp)
 	if err != nil {
-		return nil, fmt.Errorf("making the bundle: %w", err)
+		return nil, err
 	}
 	mark.Report = *report
 	data, err := json.MarshalIndent(mark, "", " ")

@@ -1,0 +1,81 @@
+package pdf_test
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/strandsgo/strands/knowledge/pdf"
+)
+
+// TestMain makes the test program its own worker.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "convert-worker" {
+		if err := pdf.Worker(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func workerOptions(t *testing.T) pdf.Options {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pdf.Options{Worker: []string{exe, "convert-worker"}}
+}
+
+func TestWorker(t *testing.T) {
+	o := workerOptions(t)
+	calls := 0
+	o.Progress = func(_, _ int) { calls++ }
+	b, report, _ := converted(t, &paper{sheets: []sheet{lines(700, "hello"), lines(700, "there")}}, o)
+	if bodies(t, b)["pages_1_to_2"] != "hello there" || report.WordsKept != 2 || calls != 2 {
+		t.Errorf("%+v, %d calls", report, calls)
+	}
+}
+
+// TestWorkerBounds: a page that unpacks to 1.5 GB ends in an error, in time,
+// and leaves nothing.
+func TestWorkerBounds(t *testing.T) {
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	chunk := bytes.Repeat([]byte(" "), 1<<20)
+	for range 1500 {
+		if _, err := z.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := &paper{sheets: []sheet{lines(700, "x")}}
+	p.after = func(o map[int][]byte) {
+		o[6] = fmt.Appendf(nil, "<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream", packed.Len(), packed.Bytes())
+	}
+	parent := t.TempDir()
+	began := time.Now()
+	_, err := pdf.Convert(t.Context(), p.file(t), filepath.Join(parent, "b"), workerOptions(t))
+	if _, ok := errors.AsType[*pdf.Error](err); !ok {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	t.Log(time.Since(began), err)
+	if left, _ := os.ReadDir(parent); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	dead := workerOptions(t)
+	dead.Worker = []string{dead.Worker[0], "-test.run=^$"}
+	_, err = pdf.Convert(t.Context(), (&paper{sheets: []sheet{lines(700, "x")}}).file(t), filepath.Join(parent, "b"), dead)
+	if _, ok := errors.AsType[*pdf.Error](err); !ok {
+		t.Errorf("a worker that is none: %v", err)
+	}
+}
