@@ -109,7 +109,7 @@ func newRoot(ctl *interrupts) *cobra.Command {
 		return usagef("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newDemo(ctl), newRun(ctl), newChat(ctl), newExec(ctl), newDoctor(), newVersion(),
+		newDemo(ctl), newRun(ctl), newChat(ctl), newExec(ctl), newDoctor(), newVersion(), newOKF(),
 	)
 	return root
 }
