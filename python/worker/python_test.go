@@ -48,6 +48,7 @@ func unittest(t *testing.T, exe, module string) {
 	cmd.Dir = "tests"
 	cmd.Env = append(os.Environ(), "PYTHONFAULTHANDLER=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its workers with it
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.CombinedOutput()
 	text := string(out)
