@@ -1,0 +1,287 @@
+// Package sql keeps sessions in a database: SQLite, or PostgreSQL.
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // "pgx"
+	_ "modernc.org/sqlite"             // "sqlite"
+
+	strands "github.com/strandsgo/strands"
+)
+
+// Store is a strands.Store in a database. What a redaction replaces is gone
+// for every query; from SQLite's files too, as soon as no other process reads
+// them. PostgreSQL frees the space when it vacuums the table.
+type Store struct {
+	db       *sql.DB
+	postgres bool
+}
+
+var _ strands.Store = (*Store)(nil)
+
+const schema = `
+CREATE TABLE IF NOT EXISTS strands_sessions (
+	id TEXT PRIMARY KEY,
+	last BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS strands_entries (
+	session TEXT NOT NULL REFERENCES strands_sessions(id) ON DELETE CASCADE,
+	seq BIGINT NOT NULL,
+	kind TEXT NOT NULL,
+	entry TEXT NOT NULL,
+	PRIMARY KEY (session, seq)
+);`
+
+// Open opens a database and makes the tables that are missing. A name that
+// begins with "postgres://" or "postgresql://" is PostgreSQL's, any other the
+// path of a SQLite file.
+func Open(ctx context.Context, name string) (*Store, error) {
+	s := &Store{postgres: strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")}
+	driver := "pgx"
+	if !s.postgres {
+		driver = "sqlite"
+		name = "file:" + (&url.URL{Path: name}).EscapedPath() + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+			"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
+	}
+	db, err := sql.Open(driver, name)
+	if err != nil {
+		return nil, fmt.Errorf("strands: open session database: %w", err)
+	}
+	s.db = db
+	if err := s.setUp(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("strands: open session database: %w", err), db.Close())
+	}
+	return s, nil
+}
+
+// setUp makes the tables. PostgreSQL cannot do that twice at once.
+func (s *Store) setUp(ctx context.Context) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if s.postgres {
+			if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7377142)`); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, schema)
+		return err
+	})
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// Load implements strands.Store.
+func (s *Store) Load(ctx context.Context, id string) ([]strands.Entry, error) {
+	if err := strands.CheckSessionID(id); err != nil {
+		return nil, err
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT seq, entry FROM strands_entries WHERE session = $1 ORDER BY seq`, id)
+	if err != nil {
+		return nil, fmt.Errorf("strands: load session %s: %w", id, err)
+	}
+	defer rows.Close()
+	var entries []strands.Entry
+	for rows.Next() {
+		var seq int64
+		var raw string
+		if err := rows.Scan(&seq, &raw); err != nil {
+			return nil, fmt.Errorf("strands: load session %s: %w", id, err)
+		}
+		var e strands.Entry
+		if err := json.Unmarshal([]byte(raw), &e); err != nil {
+			return nil, fmt.Errorf("strands: load session %s: entry %d: %w", id, seq, err)
+		}
+		e.Seq = seq
+		entries = append(entries, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("strands: load session %s: %w", id, err)
+	}
+	if len(entries) == 0 {
+		return nil, strands.ErrNotFound
+	}
+	return entries, nil
+}
+
+// row is an entry as it is stored.
+type row struct{ kind, entry string }
+
+func newRow(e strands.Entry) (row, error) {
+	kind := "message"
+	switch {
+	case e.State != nil:
+		kind = "state"
+	case e.Redaction != nil:
+		kind = "redaction"
+	}
+	raw, err := json.Marshal(e)
+	return row{kind, string(raw)}, err
+}
+
+// Append implements strands.Store.
+func (s *Store) Append(ctx context.Context, id string, afterSeq int64, entries ...strands.Entry) error {
+	if err := strands.CheckSessionID(id); err != nil {
+		return err
+	}
+	rows := make([]row, len(entries))
+	erases := false
+	for i, e := range entries {
+		var err error
+		e.Seq = afterSeq + int64(i) + 1
+		if rows[i], err = newRow(e); err != nil {
+			return fmt.Errorf("strands: store entry %d of session %s: %w", e.Seq, id, err)
+		}
+		erases = erases || e.Redaction != nil
+	}
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		if err := claim(ctx, tx, id, afterSeq, len(entries)); err != nil {
+			return err
+		}
+		for i, r := range rows {
+			if err := insert(ctx, tx, id, afterSeq+int64(i)+1, r, entries[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && erases {
+		err = s.erase(ctx)
+	}
+	if err != nil && !errors.Is(err, strands.ErrConflict) {
+		err = fmt.Errorf("strands: append to session %s: %w", id, err)
+	}
+	return err
+}
+
+// claim moves the end of a log, which no other transaction can do meanwhile.
+func claim(ctx context.Context, tx *sql.Tx, id string, after int64, n int) error {
+	if after == 0 && n > 0 {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO strands_sessions (id, last) VALUES ($1, 0) ON CONFLICT DO NOTHING`, id); err != nil {
+			return err
+		}
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE strands_sessions SET last = $1 WHERE id = $2 AND last = $3`, after+int64(n), id, after)
+	if err != nil {
+		return err
+	}
+	moved, err := res.RowsAffected()
+	if err == nil && moved == 0 && (after != 0 || n > 0) {
+		err = strands.ErrConflict
+	}
+	return err
+}
+
+func insert(ctx context.Context, tx *sql.Tx, id string, seq int64, r row, e strands.Entry) error {
+	switch {
+	case e.State != nil:
+		if _, err := tx.ExecContext(ctx, `UPDATE strands_entries SET entry = '{"state":{}}' WHERE session = $1 AND kind = 'state' AND entry <> '{"state":{}}'`, id); err != nil {
+			return err
+		}
+	case e.Redaction != nil:
+		if err := redact(ctx, tx, id, e.Redaction); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO strands_entries (session, seq, kind, entry) VALUES ($1, $2, $3, $4)`, id, seq, r.kind, r.entry)
+	return err
+}
+
+func redact(ctx context.Context, tx *sql.Tx, id string, r *strands.Redaction) error {
+	var old string
+	err := tx.QueryRowContext(ctx, `SELECT entry FROM strands_entries WHERE session = $1 AND seq = $2 AND kind = 'message'`, id, r.Seq).Scan(&old)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var was struct{ Time time.Time }
+	if err := json.Unmarshal([]byte(old), &was); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(strands.Entry{Seq: r.Seq, Time: was.Time, Message: &r.Message})
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE strands_entries SET entry = $1 WHERE session = $2 AND seq = $3`, string(raw), id, r.Seq)
+	return err
+}
+
+// erase empties SQLite's write-ahead log, which still has the old pages.
+func (s *Store) erase(ctx context.Context) error {
+	if s.postgres {
+		return nil
+	}
+	_, err := s.db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+	return err
+}
+
+// List implements strands.Store.
+func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		ids, err := s.ids(ctx)
+		if err != nil {
+			yield("", fmt.Errorf("strands: list sessions: %w", err))
+			return
+		}
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ids reads all at once, so that a slow reader of List holds no connection.
+func (s *Store) ids(ctx context.Context) ([]string, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT id FROM strands_sessions`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// Delete implements strands.Store.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	if err := strands.CheckSessionID(id); err != nil {
+		return err
+	}
+	res, err := s.db.ExecContext(ctx, `DELETE FROM strands_sessions WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("strands: delete session %s: %w", id, err)
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		return strands.ErrNotFound
+	}
+	return errors.Join(err, s.erase(ctx))
+}
