@@ -73,7 +73,7 @@ func quote(s string) string {
 	for _, r := range s {
 		if r > 126 { // UTF-16, as PDF wants it
 			b := []byte{0xfe, 0xff}
-			for _, u := range []rune(s) {
+			for _, u := range s {
 				b = binary.BigEndian.AppendUint16(b, uint16(u))
 			}
 			return fmt.Sprintf("<%x>", b)

@@ -142,7 +142,6 @@ func (o Options) withDefaults(src string) Options {
 
 // fingerprint is what of the options changes the bundle.
 func (o Options) fingerprint() string {
-	o.Password, o.Workers, o.Memory, o.Force, o.Progress = "", 0, 0, false, nil
 	return fmt.Sprintf("%d %d %d %v %q %q", o.MaxLevels, o.MaxChars, o.MaxPages, o.TypeNames, o.Title, o.Resource)
 }
 
