@@ -62,12 +62,17 @@ func TestKilledWriter(t *testing.T) {
 		}
 	}
 	var dir string
+	var all int64
 	for i := range kills {
 		if i%10 == 0 {
 			dir = t.TempDir() // the first moments of a session are the hardest
 		}
 		said := killedWriter(t, dir, time.Duration(rand.IntN(6000))*time.Microsecond)
 		checkKilled(t, session.Files{Dir: dir}, said)
+		all += said
+	}
+	if all == 0 {
+		t.Error("no writer was alive long enough to write")
 	}
 }
 
@@ -85,14 +90,22 @@ func killedWriter(t *testing.T, dir string, after time.Duration) int64 {
 		t.Fatal(err)
 	}
 	kill := func() { _ = cmd.Process.Kill() }
-	start := time.AfterFunc(after+20*time.Millisecond, kill) // may hit it before it wrote anything
-	defer start.Stop()
 	var last int64
+	var timer *time.Timer
+	if rand.IntN(4) == 0 {
+		timer = time.AfterFunc(5*after, kill) // perhaps in its first Append
+	}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if timer == nil {
+			timer = time.AfterFunc(after, kill)
+		}
 		if last, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
 			kill()
 			t.Fatalf("the writer said %q", lines.Text())
 		}
+	}
+	if timer != nil {
+		timer.Stop()
 	}
 	_ = cmd.Wait() // killed
 	return last
