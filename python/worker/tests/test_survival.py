@@ -67,6 +67,16 @@ class Hostile(Case):
             self.assertIsNotNone(result.error, body)
             self.kept()
 
+    def test_an_exception_that_cannot_be_told_is_asked_once(self):
+        self.bad("asked = []\nclass E(Exception):\n  def __str__(self): asked.append(1); 1/0\nraise E()", "E")
+        self.assertEqual(self.good("len(asked)").value, "1")
+
+    def test_a_low_recursion_limit_ends_with_its_run(self):
+        self.good("import sys; default = sys.getrecursionlimit(); sys.setrecursionlimit(50)")
+        self.assertEqual(self.good("sys.getrecursionlimit() == default").value, "True")
+        self.good("sys.setrecursionlimit(5000)")
+        self.assertEqual(self.good("sys.getrecursionlimit()").value, "5000")
+
     def test_metaclasses_that_fight_back(self):
         self.keep()
         code = "class M(type):\n  @property\n  def __name__(cls): raise KeyboardInterrupt\n  __module__ = __name__\nclass E(Exception, metaclass=M): pass\nraise E()"
