@@ -231,7 +231,7 @@ import half
         result = self.host.run("class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E()", interrupts=[0.2, 0.2])
         self.assertEqual(result.error["type"], "E")
         self.kept()
-        code = "class F(Exception):\n  def __str__(self):\n    while True:\n      try:\n        while True: n = 1\n      except BaseException: pass\nraise F()"
+        code = "import time\nclass F(Exception):\n  def __str__(self):\n    while True:\n      try:\n        while True: time.sleep(0.01)\n      except BaseException: pass\nraise F()"
         result = self.host.run(code, interrupts=[0.1, 0.1])
         self.assertEqual(result.error["type"], "F")
         self.kept()
