@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -130,5 +131,44 @@ func checkKilled(t *testing.T, store session.Files, said int64) {
 	}
 	if got := log[len(log)-1].State.Dropped; got != len(log)-3 {
 		t.Fatalf("the state is of %d, not of %d", got, len(log)-3)
+	}
+}
+
+// TestLeftovers has a writer die between the messages and the log file, and in
+// the middle of a file: nothing of that is in the log, and the next Append
+// removes it.
+func TestLeftovers(t *testing.T) {
+	f := session.Files{Dir: t.TempDir()}
+	agent := filepath.Join(f.Dir, "session_s", "agents", "agent_default")
+	if err := f.Append(t.Context(), "s", 0, said("a")); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := os.ReadFile(filepath.Join(agent, "strands_go.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Append(t.Context(), "s", 1, said("lost"), said("lost"), said("lost")); err != nil {
+		t.Fatal(err)
+	}
+	for path, data := range map[string][]byte{"strands_go.json": commit, ".strands_go_1.tmp": []byte(`{"me`)} {
+		if err := os.WriteFile(filepath.Join(agent, path), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if log := load(t, f, "s"); len(log) != 1 {
+		t.Errorf("%d entries with what was never committed", len(log))
+	}
+	for i, text := range []string{"b", "c", "d", "e"} {
+		if err := f.Append(t.Context(), "s", int64(i)+1, said(text)); err != nil {
+			t.Fatal(err)
+		}
+		if log := load(t, f, "s"); len(log) != i+2 || log[i+1].Message.Text() != text {
+			t.Fatalf("the log is %s", jsonText(t, log))
+		}
+		for _, name := range []string{".strands_go_1.tmp", "messages/message_3.json"} {
+			if _, err := os.Stat(filepath.Join(agent, name)); i == 0 && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s is still there: %v", name, err)
+			}
+		}
 	}
 }
