@@ -13,7 +13,7 @@ import types
 from typing import Any, Callable
 
 from strands_worker.hostcalls import Calls
-from strands_worker.values import decode, encode
+from strands_worker.values import encode
 
 _Parameter = inspect.Parameter
 _ANNOTATIONS: dict[str, Any] = {

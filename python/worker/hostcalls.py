@@ -7,6 +7,7 @@ channel's descriptor instead of waiting.
 """
 
 from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import BUILTINS
 
 import _thread
 import itertools
@@ -307,6 +308,8 @@ class HostError(RuntimeError):
     __module__ = "builtins"  # shown without a prefix
 
 
+# Exceptions that cannot be made of a message alone.
+_NEED_MORE = (UnicodeError, BUILTINS.get("BaseExceptionGroup", UnicodeError))
 _errors: dict[str, type[Exception]] = {}
 
 
@@ -325,10 +328,10 @@ def _error_class(name: str) -> type[Exception]:
     """A built-in exception of that name, else a HostError called so."""
     if found := _errors.get(name):
         return found
-    builtin = __builtins__.get(name)
+    builtin = BUILTINS.get(name)
     if isinstance(builtin, type) and issubclass(builtin, Exception):
-        if issubclass(builtin, (UnicodeError, ExceptionGroupBase)):
-            builtin = HostError  # made with more than a message
+        if issubclass(builtin, _NEED_MORE):
+            builtin = HostError
         kind: type[Exception] = builtin
     elif name.isidentifier() and len(_errors) < 256:
         kind = type(name, (HostError,), {"__module__": "builtins"})
@@ -336,6 +339,3 @@ def _error_class(name: str) -> type[Exception]:
         kind = HostError
     _errors[name] = kind
     return kind
-
-
-ExceptionGroupBase: Any = __builtins__.get("BaseExceptionGroup", UnicodeError)

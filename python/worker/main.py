@@ -10,12 +10,11 @@ import struct
 import sys
 from typing import Any
 
-from strands_worker import cells, figures, functions, leftovers, limits, modules
+from strands_worker import cells, figures, functions, leftovers, modules
 from strands_worker.files import Folder
-from strands_worker.frames import Frame, Link, open_channel
+from strands_worker.frames import Link, open_channel
 from strands_worker.guard import Guard
 from strands_worker.hostcalls import Calls
-from strands_worker.interrupts import Interrupts
 from strands_worker.streams import STDERR, STDOUT, Fronts, Output, cut_at
 from strands_worker.values import decode, encode
 

@@ -4,8 +4,6 @@ Round trips are seen from a host in Python, which adds its own time; "worker"
 is the processor time of the worker alone (Linux).
 """
 
-import json
-import struct
 import time
 
 from host import Host, function

@@ -1,11 +1,10 @@
 """Host functions: native to Python, from every thread and every loop."""
 
 import json
-import threading
 import time
 import unittest
 
-from host import NO_ANSWER, Case, Host, Lost, function
+from host import NO_ANSWER, Case, Host, function
 
 ROI = function(
     7, "calculate_roi", "investment: float", "final: float", "currency: str = \"EUR\"", "note: str = null",

@@ -1,7 +1,6 @@
 """stdout and stderr: order, pace, caps, and whatever the model does to them."""
 
 import os
-import sys
 import time
 import unittest
 
