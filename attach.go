@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -82,6 +83,7 @@ func Attach[T io.Closer](ctx context.Context, s *Session, key any, open func(con
 	if s == nil {
 		return none, &InputError{Field: "Session", Reason: "there is none to attach to; call from inside a run"}
 	}
+	defer runtime.KeepAlive(s) // else a caller's last use of s could close it while it opens
 	c, err := s.life.attach(ctx, key, func(ctx context.Context) (io.Closer, error) { return open(ctx) })
 	if err != nil {
 		return none, err
