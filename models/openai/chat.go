@@ -246,6 +246,7 @@ func (m *Model) imageURL(i *strands.Media) (string, error) {
 func (m *Model) chatAssistant(msg strands.Message) (*sdk.ChatCompletionAssistantMessageParam, error) {
 	a := new(sdk.ChatCompletionAssistantMessageParam)
 	var text, reasoning strings.Builder
+	var details []map[string]any
 	for _, p := range msg.Parts {
 		switch {
 		case p.ToolCall != nil:
@@ -258,7 +259,11 @@ func (m *Model) chatAssistant(msg strands.Message) (*sdk.ChatCompletionAssistant
 				},
 			})
 		case p.Reasoning != nil:
-			reasoning.WriteString(p.Reasoning.Text)
+			if d, ok := asDetail(p.Reasoning); ok {
+				details = append(details, d)
+			} else {
+				reasoning.WriteString(p.Reasoning.Text)
+			}
 		case p.Cited != nil:
 			text.WriteString(p.Cited.Text)
 		case p.Image != nil, p.Document != nil, p.Video != nil, p.Guard != nil, p.ToolResult != nil, p.JSON != nil:
@@ -270,10 +275,24 @@ func (m *Model) chatAssistant(msg strands.Message) (*sdk.ChatCompletionAssistant
 	if text.Len() > 0 || a.ToolCalls == nil {
 		a.Content.OfString = sdk.String(text.String())
 	}
-	if field := m.reasoningField(); field != "-" && reasoning.Len() > 0 {
-		a.SetExtraFields(map[string]any{field: reasoning.String()})
-	}
+	m.setReasoning(a, reasoning.String(), details)
 	return a, nil
+}
+
+// setReasoning sends back what the model thought, unless the server has no
+// field for it.
+func (m *Model) setReasoning(a *sdk.ChatCompletionAssistantMessageParam, plain string, details []map[string]any) {
+	field := m.reasoningField()
+	extra := map[string]any{}
+	if plain != "" {
+		extra[field] = plain
+	}
+	if details != nil {
+		extra["reasoning_details"] = details
+	}
+	if field != "-" && len(extra) > 0 {
+		a.SetExtraFields(extra)
+	}
 }
 
 func (m *Model) reasoningField() string {

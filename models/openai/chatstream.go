@@ -3,11 +3,9 @@ package openai
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 
 	sdk "github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/packages/respjson"
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	strands "github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/models/internal/wire"
@@ -20,7 +18,7 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 	}
 	stream := m.chat.NewStreaming(ctx, params)
 	defer stream.Close()
-	r := chatReader{w: w, block: -1}
+	r := chatReader{w: w, block: -1, details: map[float64]*detail{}}
 	for stream.Next() {
 		chunk := stream.Current()
 		if err := r.read(&chunk); err != nil {
@@ -33,6 +31,9 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 	if r.finish == "" {
 		return nil, call.Cut()
 	}
+	if err := r.closeDetails(); err != nil {
+		return nil, err
+	}
 	return r.reply(), nil
 }
 
@@ -41,13 +42,15 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 type chatReader struct {
 	w *wire.Writer
 
-	block   int // the last one that was opened
-	kind    kind
-	calls   []chatCall
-	model   string
-	finish  string
-	refused bool
-	usage   strands.Usage
+	block    int // the last one that was opened
+	kind     kind
+	calls    []chatCall
+	details  map[float64]*detail // by their index
+	thoughts []*detail           // the same, as they came
+	model    string
+	finish   string
+	refused  bool
+	usage    strands.Usage
 }
 
 type kind int
@@ -88,10 +91,8 @@ func (r *chatReader) read(chunk *sdk.ChatCompletionChunk) error {
 }
 
 func (r *chatReader) readDelta(d *sdk.ChatCompletionChunkChoiceDelta) error {
-	if s := extraText(d.JSON.ExtraFields); s != "" {
-		if err := r.w.Send(&strands.Delta{Block: r.open(reasoning), Reasoning: &strands.Reasoning{Text: s}}); err != nil {
-			return err
-		}
+	if err := r.readExtra(d.JSON.ExtraFields); err != nil {
+		return err
 	}
 	if d.Refusal != "" {
 		r.refused = true
@@ -104,26 +105,15 @@ func (r *chatReader) readDelta(d *sdk.ChatCompletionChunkChoiceDelta) error {
 			return err
 		}
 	}
+	if err := r.readAnnotations(d.JSON.ExtraFields); err != nil {
+		return err
+	}
 	for i := range d.ToolCalls {
 		if err := r.readCall(&d.ToolCalls[i]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// extraText finds reasoning, for which servers use one of two fields that
-// OpenAI does not have.
-func extraText(extra map[string]respjson.Field) string {
-	for _, name := range [...]string{"reasoning_content", "reasoning"} {
-		if f, ok := extra[name]; ok {
-			var s string
-			if json.Unmarshal([]byte(f.Raw()), &s) == nil && s != "" {
-				return s
-			}
-		}
-	}
-	return ""
 }
 
 func (r *chatReader) open(k kind) int {
