@@ -20,6 +20,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/smithy-go/logging"
 	strands "github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/models/internal/wire"
 )
@@ -202,7 +203,9 @@ func (m *Model) awsConfig(ctx context.Context) (aws.Config, error) {
 	if m.cfg.AWS != nil {
 		return m.cfg.AWS.Copy(), nil
 	}
-	return config.LoadDefaultConfig(ctx)
+	// The SDK would write to the program's standard error when it finds no
+	// credentials; the error of the call says so too.
+	return config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 }
 
 func (m *Model) clientOptions(o *bedrockruntime.Options) {

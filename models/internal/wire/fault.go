@@ -92,7 +92,7 @@ func (c *Call) describe(err error) string {
 	case context.Cause(c.ctx) == errIdle:
 		return fmt.Sprintf("the server was silent for %s (Config.IdleTimeout)", c.idle)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nobody answers at that address; is the server running? " + err.Error()
+		return "nobody answers at that address; is the server running? " + innermost(err)
 	case errors.As(err, &dns):
 		return fmt.Sprintf("no such host %q; check the base URL and the network", dns.Name)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
@@ -101,6 +101,14 @@ func (c *Call) describe(err error) string {
 		return "the server sent broken JSON: " + plain(err.Error())
 	}
 	return plain(err.Error())
+}
+
+// innermost says what failed without the SDKs' tale of how they came there.
+func innermost(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Error()
+	}
+	return err.Error()
 }
 
 func kindOfStatus(status int) strands.ModelErrorKind {
