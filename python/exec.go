@@ -34,6 +34,12 @@ func (e *Exec) Open(ctx context.Context, o Options) (Session, error) {
 	}
 	logger.WarnContext(ctx, "python: this session is not confined: its code has all the rights of this program",
 		"isolation", sandbox.LevelNone, "backend", "exec")
+	for _, b := range o.Binds {
+		if b.Target != "" && b.Target != b.Source {
+			return nil, &strands.InputError{Field: "Binds", Reason: fmt.Sprintf(
+				"%s cannot be at %s: code that is not confined sees the host's paths", b.Source, b.Target)}
+		}
+	}
 	s, err := e.open.session(o, false)
 	if err != nil {
 		return nil, err

@@ -74,6 +74,11 @@ type Options struct {
 	Namespaces         []Namespace
 	Modules            []Module
 
+	// Binds are files and folders of this machine that the session may read, at
+	// the paths that Bind.Target tells. A backend that cannot give them refuses
+	// to open the session.
+	Binds []Bind
+
 	Timeout time.Duration // of a snippet; 0 = 180 s; negative = none
 	Limits  Limits
 	// NoFigures leaves matplotlib figures alone; otherwise every figure open

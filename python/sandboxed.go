@@ -1,6 +1,7 @@
 package python
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,21 @@ const (
 // and why what is stronger was not to be had.
 type Isolation = sandbox.Report
 
+// Bind makes a file or folder of this machine readable in a session.
+type Bind = sandbox.Bind
+
+// IsolationError: a session would be less confined than was demanded, so it
+// was not opened.
+type IsolationError struct {
+	Isolation Isolation // what can be had, or what the refused session was verified to have
+	Unmet     []string  // what is missing and why: "memory is rlimit, cgroup is required (memory cgroup: …)"
+}
+
+// Error implements error.
+func (e *IsolationError) Error() string {
+	return "python: the isolation that is required is not to be had here: " + strings.Join(e.Unmet, "; ")
+}
+
 // Sandboxed is the default backend: each session is a process that the kernel
 // confines, forked from a warm one that has started Python and imported
 // Options.Preload already. The import patterns of Options.Libraries guide the
@@ -35,9 +51,25 @@ type Isolation = sandbox.Report
 // It uses the strongest level that the machine offers and refuses to open
 // sessions below LevelFiltered. Linux only. The zero value is ready to use.
 type Sandboxed struct {
-	Python   string       // an interpreter; "" = $STRANDS_PYTHON, else the registered one, else python3 on PATH
-	CacheDir string       // of environments; "" = $STRANDS_CACHE, else a folder that a confined session can read
-	Require  Level        // what a session must have at least; "" = LevelFiltered
+	Python   string // an interpreter; "" = $STRANDS_PYTHON, else the registered one, else python3 on PATH
+	CacheDir string // of environments; "" = $STRANDS_CACHE, else a folder that a confined session can read
+	// Level is the level of the sessions; "" = the strongest that the machine
+	// offers.
+	Level Level
+	// Require is what sessions must be verified to have at least: its fields
+	// that are set, so Isolation{Memory: "cgroup"} leaves the rest open. Less is
+	// an *IsolationError. LevelFiltered is always required.
+	Require Isolation
+	// Processes lets sessions start programs: the machine's own, read-only, a
+	// shell among them, and a session's own files. They see no more than the
+	// session, and end with it. It needs LevelNamespaces; below that Open fails
+	// with an *IsolationError. Limits.Memory and Limits.CPU hold for each
+	// process, memory for all together only in a cgroup (Require it);
+	// Limits.Threads counts all their threads.
+	Processes bool
+	// Programs are the files and folders to start programs from, beside what
+	// the interpreter needs; nil = /bin, /usr/bin, /lib and /usr/lib.
+	Programs []string
 	Logger   *slog.Logger // nil = slog.Default()
 
 	open    backend
@@ -55,11 +87,8 @@ type parent struct {
 
 // Open implements Interpreter.
 func (b *Sandboxed) Open(ctx context.Context, o Options) (Session, error) {
-	switch b.Require {
-	case "", LevelFiltered, LevelNamespaces:
-	default:
-		return nil, &strands.InputError{Field: "Require", Reason: fmt.Sprintf(
-			`%q is no level to require; use "namespaces" or "filtered", or the Exec backend for none`, b.Require)}
+	if err := b.check(); err != nil {
+		return nil, err
 	}
 	s, err := b.open.session(o, true)
 	if err != nil {
@@ -69,6 +98,23 @@ func (b *Sandboxed) Open(ctx context.Context, o Options) (Session, error) {
 		return b.fork(ctx, s.opts, progress)
 	}
 	return s.opened(ctx)
+}
+
+// check finds demands that mean nothing.
+func (b *Sandboxed) check() error {
+	switch b.Level {
+	case "", LevelFiltered, LevelNamespaces:
+	default:
+		return &strands.InputError{Field: "Level", Reason: fmt.Sprintf(
+			`%q is no level of confinement; use "namespaces" or "filtered", or the Exec backend for none`, b.Level)}
+	}
+	if b.Processes && b.Level == LevelFiltered {
+		return &strands.InputError{Field: "Level", Reason: "Processes needs level namespaces: below it nothing ends what a session has started"}
+	}
+	if err := b.Require.CheckDemand(); err != nil {
+		return &strands.InputError{Field: "Require", Reason: err.Error()}
+	}
+	return nil
 }
 
 // fork opens one confined process. A parent that has died is replaced once.
@@ -84,11 +130,14 @@ func (b *Sandboxed) fork(ctx context.Context, o Options, progress func(string)) 
 		if err != nil {
 			return nil, err
 		}
-		proc, err := p.zygote.Fork(ctx, sandbox.SessionConfig{Limits: sandbox.Limits{
+		proc, err := p.zygote.Fork(ctx, sandbox.SessionConfig{Binds: o.Binds, Limits: sandbox.Limits{
 			Memory: o.Limits.Memory, CPU: o.Limits.CPU, Disk: o.Limits.Disk, Files: o.Limits.Files,
 			OpenFiles: o.Limits.OpenFiles, Threads: o.Limits.Threads,
 		}})
 		if err == nil {
+			if unmet := proc.Report().Unmet(b.Require); len(unmet) > 0 {
+				return nil, errors.Join(&IsolationError{proc.Report(), unmet}, proc.Close())
+			}
 			return proc, nil
 		}
 		if !errors.Is(err, sandbox.ErrZygote) {
@@ -145,8 +194,13 @@ func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, prel
 		logger = slog.Default()
 	}
 	z, err := sandbox.Start(ctx, sandbox.Config{
-		Python: py, Worker: workerCode(), Preload: preload, Level: b.Require, CodeDir: b.open.codeDir(),
+		Python: py, Worker: workerCode(), Preload: preload, Level: b.Level, CodeDir: b.open.codeDir(),
+		Processes: b.Processes, Programs: b.Programs,
 	})
+	if e, ok := errors.AsType[*sandbox.LevelError](err); ok {
+		p.err = b.refuse(e)
+		return
+	}
 	if err != nil {
 		p.err = fmt.Errorf("python: no confined session can be opened: %w", err)
 		return
@@ -156,6 +210,16 @@ func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, prel
 		logger.WarnContext(ctx, "python: a module is not preloaded", "reason", w)
 	}
 	logger.InfoContext(ctx, "python: sessions are confined", "isolation", z.Report().String())
+}
+
+// refuse words that no level of those that would do can be had.
+func (b *Sandboxed) refuse(e *sandbox.LevelError) error {
+	want, what := cmp.Or(e.Level, LevelFiltered), ""
+	if b.Processes {
+		want, what = LevelNamespaces, " for Processes"
+	}
+	return &IsolationError{sandbox.Unconfined(e.Missing...), []string{fmt.Sprintf(
+		"level %s is required%s (%s)", want, what, strings.Join(e.Missing, "; "))}}
 }
 
 func (b *Sandboxed) forgetParent(key string, p *parent) {

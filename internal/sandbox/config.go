@@ -32,7 +32,8 @@ type Config struct {
 	// for all together only in a cgroup.
 	Processes bool
 	// Programs are folders and files of the host added to the root for
-	// Processes; nil = those of systemPrograms.
+	// Processes, read-only; nil = the machine's programs and libraries:
+	// /bin, /usr/bin, /lib, /usr/lib.
 	Programs []string
 	// NoCgroup leaves cgroups alone.
 	NoCgroup bool
@@ -44,13 +45,16 @@ type SessionConfig struct {
 	Binds  []Bind
 }
 
-// Bind makes a folder or file of the host readable in a session, never
-// writable. The session's user owns nothing on the host when this program
-// runs as root, so others must be allowed to read it.
+// Bind makes a folder or file of the host readable in a session where it lies,
+// never writable. Nothing is copied and Limits.Disk does not count it: how
+// large it may become is up to the program, which may go on writing there and
+// is seen doing so. The session's user owns nothing on the host when this
+// program runs as root, so others must be allowed to read it.
 type Bind struct {
-	Source string // absolute path on the host
-	// Target is the absolute path in the session, below /mnt. At LevelFiltered
-	// a session sees the host's paths and Target must be equal to Source.
+	Source string // absolute path on the host, clean
+	// Target is the absolute path in the session, below /mnt; "" = the last
+	// part of Source there. At LevelFiltered a session sees the host's paths:
+	// Target must be "" or equal to Source.
 	Target string
 }
 

@@ -42,7 +42,8 @@ func (z *Zygote) Fork(ctx context.Context, cfg SessionConfig) (Process, error) {
 		z: z, limits: cfg.Limits.withDefaults(), handle: -1,
 		forked: make(chan struct{}), exited: make(chan struct{}),
 	}
-	if err := z.checkBinds(cfg.Binds); err != nil {
+	var err error
+	if cfg.Binds, err = z.checkBinds(cfg.Binds); err != nil {
 		return nil, err
 	}
 	if err := z.checkMemory(s.limits); err != nil {
@@ -235,6 +236,7 @@ func (s *session) describe(h handshake, missing []string) Report {
 	}
 	if !h.Ready.OwnUser {
 		r.Threads = "shared"
+		r.Missing = append(r.Missing, "threads: sessions have this program's user, whose processes the kernel counts together")
 	}
 	if s.z.noProc != "" {
 		r.ProcFS = "none"
@@ -266,23 +268,43 @@ func (s *session) lastWords() string {
 	return ": " + strings.TrimSpace(string(data))
 }
 
-// checkBinds refuses what could not be mounted, in words.
-func (z *Zygote) checkBinds(binds []Bind) error {
+// checkBinds completes the targets and refuses what could not be mounted or
+// read, in words.
+func (z *Zygote) checkBinds(binds []Bind) ([]Bind, error) {
+	out := make([]Bind, 0, len(binds))
 	for _, b := range binds {
+		if b.Target == "" {
+			b.Target = b.Source
+			if z.level == LevelNamespaces {
+				b.Target = "/mnt/" + filepath.Base(b.Source)
+			}
+		}
 		source, target := filepath.Clean(b.Source), filepath.Clean(b.Target)
 		switch {
 		case !filepath.IsAbs(source) || !filepath.IsAbs(target) || source != b.Source || target != b.Target:
-			return fmt.Errorf("sandbox: bind %q to %q: both must be clean absolute paths", b.Source, b.Target)
+			return nil, fmt.Errorf("sandbox: bind %q to %q: both must be clean absolute paths", b.Source, b.Target)
 		case z.level == LevelFiltered && source != target:
-			return fmt.Errorf("sandbox: bind %s to %s: at level %s a session sees the host's paths", source, target, z.level)
+			return nil, fmt.Errorf("sandbox: bind %s to %s: at level %s a session sees the host's paths", source, target, z.level)
 		case z.level == LevelNamespaces && !strings.HasPrefix(target, "/mnt/"):
-			return fmt.Errorf("sandbox: bind %s to %s: the target must lie below /mnt", source, target)
+			return nil, fmt.Errorf("sandbox: bind %s to %s: the target must lie below /mnt", source, target)
+		case z.level == LevelNamespaces && slices.ContainsFunc(out, func(o Bind) bool { return within(o.Target, target) || within(target, o.Target) }):
+			return nil, fmt.Errorf("sandbox: bind %s to %s: another bind is there", source, target)
 		}
-		if _, err := os.Stat(source); err != nil {
-			return fmt.Errorf("sandbox: bind: %w", err)
+		info, err := os.Stat(source)
+		if err != nil {
+			return nil, fmt.Errorf("sandbox: bind: %w", err)
 		}
+		need := os.FileMode(0o004)
+		if info.IsDir() {
+			need = 0o005
+		}
+		if z.users.first != 0 && info.Mode().Perm()&need != need {
+			return nil, fmt.Errorf("sandbox: bind %s: sessions run as another user, who cannot read it (mode %04o): chmod it o+rX",
+				source, info.Mode().Perm())
+		}
+		out = append(out, b)
 	}
-	return nil
+	return out, nil
 }
 
 // checkMemory refuses a limit that is reached before the session begins.

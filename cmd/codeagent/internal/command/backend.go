@@ -18,7 +18,7 @@ func (f *pythonFlags) backend(errOut io.Writer) python.Interpreter {
 	if f.interpreter.value == "exec" {
 		return &python.Exec{Logger: logger}
 	}
-	return &python.Sandboxed{Require: python.Level(f.isolation.value), Logger: logger}
+	return &python.Sandboxed{Level: python.Level(f.isolation.value), Logger: logger}
 }
 
 // saving is an interpreter whose sessions save the files that code wrote, so
