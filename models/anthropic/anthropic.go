@@ -141,7 +141,7 @@ func (m *Model) maxTokens() int {
 
 // Generate implements strands.Model.
 func (m *Model) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
-	return m.wire.Generate(ctx, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
+	return m.wire.Generate(ctx, req, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
 		return m.stream(ctx, call, req, w)
 	})
 }

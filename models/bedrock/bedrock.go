@@ -152,7 +152,7 @@ func (m *Model) isClaude() bool { return strings.Contains(m.cfg.Model, "anthropi
 
 // Generate implements strands.Model.
 func (m *Model) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
-	return m.wire.Generate(ctx, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
+	return m.wire.Generate(ctx, req, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
 		input, err := m.input(req)
 		if err != nil {
 			return nil, err

@@ -149,7 +149,7 @@ func (m *Model) connect(ctx context.Context, call *wire.Call) (*genai.Client, er
 
 // Generate implements strands.Model.
 func (m *Model) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
-	return m.wire.Generate(ctx, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
+	return m.wire.Generate(ctx, req, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
 		contents, config, err := m.request(req)
 		if err != nil {
 			return nil, err

@@ -122,7 +122,7 @@ func (m *Model) Describe() strands.ModelInfo {
 
 // Generate implements strands.Model.
 func (m *Model) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
-	return m.wire.Generate(ctx, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
+	return m.wire.Generate(ctx, req, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
 		body, err := m.body(req)
 		if err != nil {
 			return nil, err

@@ -130,7 +130,7 @@ func (m *Model) Describe() strands.ModelInfo {
 
 // Generate implements strands.Model.
 func (m *Model) Generate(ctx context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
-	return m.wire.Generate(ctx, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
+	return m.wire.Generate(ctx, req, func(ctx context.Context, call *wire.Call, w *wire.Writer) (*strands.Reply, error) {
 		if m.cfg.Responses {
 			return m.streamResponses(ctx, call, req, w)
 		}

@@ -12,6 +12,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	strands "github.com/strandsgo/strands"
 )
 
 // IdleTimeout is how long a server may be silent when a Config says nothing.
@@ -32,6 +34,8 @@ type Call struct {
 	cancel      context.CancelCauseFunc
 	idle        time.Duration
 	timer       *time.Timer
+
+	heaviest *strands.Media // the largest that is sent; nil = none
 
 	broken error // of reading the last answer
 

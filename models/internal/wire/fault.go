@@ -57,6 +57,9 @@ func (c *Call) Fail(err error, f Fault) error {
 	if hint := c.provider.Hints[me.Kind]; hint != "" {
 		me.Message = strings.TrimSuffix(me.Message, ".") + "; " + hint
 	}
+	if c.heaviest != nil && (me.Kind == strands.ModelBadRequest || me.Kind == strands.ModelOverflow) {
+		me.Message = strings.TrimSuffix(me.Message, ".") + "; " + weigh(c.heaviest)
+	}
 	if me.RequestID == "" {
 		me.RequestID = firstHeader(c.header, "X-Request-Id", "Request-Id", "X-Amzn-Requestid")
 	}

@@ -83,3 +83,38 @@ func nameOf(p strands.Part) string {
 	}
 	return "text"
 }
+
+// heavy is what no provider refuses for its size. The limits above it differ
+// by model and change, so that only a refusal tells.
+const heavy = 1 << 20
+
+// heaviest finds the largest image, document or video; nil when none is heavy.
+func heaviest(req *strands.Request) *strands.Media {
+	var most *strands.Media
+	var look func([]strands.Part)
+	look = func(parts []strands.Part) {
+		for _, p := range parts {
+			for _, m := range [...]*strands.Media{p.Image, p.Document, p.Video} {
+				if m != nil && len(m.Data) > heavy && (most == nil || len(m.Data) > len(most.Data)) {
+					most = m
+				}
+			}
+			if p.ToolResult != nil {
+				look(p.ToolResult.Parts)
+			}
+		}
+	}
+	for _, m := range req.Messages {
+		look(m.Parts)
+	}
+	return most
+}
+
+// weigh says which part may be too large, and what to do.
+func weigh(m *strands.Media) string {
+	name := m.MIME
+	if m.Name != "" {
+		name = fmt.Sprintf("%q", m.Name)
+	}
+	return fmt.Sprintf("if the request is too large: %s has %.1f MB; send a smaller one, or its text", name, float64(len(m.Data))/1e6)
+}

@@ -45,7 +45,7 @@ func (p *Provider) NoKey(remedy string) error {
 type Runner func(ctx context.Context, call *Call, w *Writer) (*strands.Reply, error)
 
 // Generate makes the sequence of a strands.Model of a Runner.
-func (p *Provider) Generate(ctx context.Context, run Runner) iter.Seq2[strands.Chunk, error] {
+func (p *Provider) Generate(ctx context.Context, req *strands.Request, run Runner) iter.Seq2[strands.Chunk, error] {
 	return func(yield func(strands.Chunk, error) bool) {
 		if p.Invalid != nil {
 			yield(strands.Chunk{}, p.Invalid)
@@ -53,6 +53,7 @@ func (p *Provider) Generate(ctx context.Context, run Runner) iter.Seq2[strands.C
 		}
 		ctx, call := p.Begin(ctx)
 		defer call.End()
+		call.heaviest = heaviest(req)
 		reply, err := run(ctx, call, &Writer{yield: yield})
 		switch {
 		case errors.Is(err, errStopped):

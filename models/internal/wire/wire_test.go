@@ -1,11 +1,16 @@
 package wire
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	strands "github.com/strandsgo/strands"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -87,5 +92,38 @@ func TestRedirect(t *testing.T) {
 	}
 	if err := send(Client(nil)); stolen != "" || err == nil || !strings.Contains(err.Error(), "redirects") {
 		t.Errorf("stolen %q, error %v", stolen, err)
+	}
+}
+
+func TestOversized(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"error":"document too large"}`, http.StatusBadRequest)
+	}))
+	defer server.Close()
+	p := Provider{Name: "test", Model: "small"}
+	send := func(size int) error {
+		doc := &strands.Media{MIME: "application/pdf", Name: "annual report.pdf", Data: make([]byte, size)}
+		result := strands.Part{ToolResult: &strands.ToolResult{Parts: []strands.Part{{Document: doc}}}}
+		req := &strands.Request{Messages: []strands.Message{strands.UserMessage(result)}}
+		for _, err := range p.Generate(t.Context(), req, func(ctx context.Context, call *Call, _ *Writer) (*strands.Reply, error) {
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, nil)
+			if err != nil {
+				return nil, err
+			}
+			_, err = Client(nil).Do(r)
+			return nil, call.Fail(cmp.Or(err, errors.New("refused")), Fault{})
+		}) {
+			return err
+		}
+		return nil
+	}
+	err := send(12_300_000)
+	for _, word := range []string{"test", "small", "document too large", `"annual report.pdf" has 12.3 MB`, "send a smaller one"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("no %s in: %v", word, err)
+		}
+	}
+	if err := send(1000); err == nil || strings.Contains(err.Error(), "annual") {
+		t.Errorf("a small document is blamed: %v", err)
 	}
 }
