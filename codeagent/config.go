@@ -66,9 +66,10 @@ type Config struct {
 	// NoTempDir leaves the working directory out of the prompt.
 	NoTempDir bool
 	// DocLimit is how many characters of documentation of functions, objects
-	// and modules the prompt holds. When there is more, each description is cut
-	// to its first line, and the model is told how to print the rest. 0 =
-	// 40,000; negative = no limit.
+	// and modules the prompt holds. When there is more, it lists the modules
+	// with a line each, and code finds what it needs with the function
+	// search_functions, and help. 0 = 40,000, about 10,000 tokens; negative =
+	// no limit.
 	DocLimit int
 	// Timeout of a snippet; 0 = 180 s; negative = none.
 	Timeout time.Duration

@@ -20,6 +20,9 @@ type plan struct {
 	init    []string // initialization code, as the prompt shows it
 	imports []string // patterns the toolkits allow, as the prompt shows them
 	modules []*source
+
+	docs      string     // of all that is offered, as Python declarations
+	catalogue *catalogue // instead of docs, when they are too long; else nil
 }
 
 func planOf(cfg *Config) (*plan, error) {
@@ -32,6 +35,9 @@ func planOf(cfg *Config) (*plan, error) {
 		return nil, err
 	}
 	if err := p.checkNames(cfg.Toolkits); err != nil {
+		return nil, err
+	}
+	if err := p.disclose(cfg); err != nil {
 		return nil, err
 	}
 	p.instructions = p.prompt(cfg)

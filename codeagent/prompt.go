@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/strandsgo/strands/python"
 )
@@ -37,15 +36,14 @@ func (p *plan) prompt(cfg *Config) string {
 		b.WriteString("\n## Already run\nEach session begins with this code; its names are there for yours.\n")
 		b.WriteString(fenced(strings.Join(p.init, "\n")))
 	}
-	if docs, whole := p.documentation(cfg); docs != "" {
+	if p.catalogue != nil {
+		b.WriteString("\n## Already defined\n" + p.catalogue.section())
+	} else if p.docs != "" {
 		b.WriteString("\n## Already defined\nUse these without defining or importing them.")
 		if modules := p.importable(cfg.Toolkits); modules != "" {
 			b.WriteString(" Importing works too: " + modules + ".")
 		}
-		if !whole {
-			b.WriteString(" Only the first line of each description is shown; help(name) prints the rest.")
-		}
-		b.WriteString("\n" + fenced(docs))
+		b.WriteString("\n" + fenced(p.docs))
 	}
 	for i, notes := 0, usage(cfg.Toolkits); i < len(notes); i++ {
 		if i == 0 {
@@ -139,12 +137,11 @@ func (p *plan) draws(confined bool) bool {
 	return !confined || covered("matplotlib", p.options.Libraries)
 }
 
-// documentation is the Python stubs of all functions, objects and modules, and
-// whether they are whole.
-func (p *plan) documentation(cfg *Config) (docs string, whole bool) {
+// documentation is the Python stubs of all functions, objects and modules.
+func (p *plan) documentation(toolkits []Toolkit) string {
 	var parts []string
 	modules := p.modules
-	for _, t := range cfg.Toolkits {
+	for _, t := range toolkits {
 		if len(t.Functions)+len(t.Objects) > 0 {
 			parts = append(parts, titled(t.Name, python.Stub(t.namespace())))
 		}
@@ -153,35 +150,7 @@ func (p *plan) documentation(cfg *Config) (docs string, whole bool) {
 			modules = modules[1:]
 		}
 	}
-	docs = strings.Join(parts, "\n\n")
-	limit := cfg.DocLimit
-	if limit == 0 {
-		limit = defaultDocLimit
-	}
-	if limit < 0 || utf8.RuneCountInString(docs) <= limit {
-		return docs, true
-	}
-	return shortened(docs), false
-}
-
-// shortened leaves of each docstring the first line.
-func shortened(stub string) string {
-	const quotes = `"""`
-	var b strings.Builder
-	inside := false
-	for line := range strings.Lines(stub) {
-		trimmed := strings.TrimSpace(line)
-		switch {
-		case inside:
-			inside = trimmed != quotes
-		case strings.HasPrefix(trimmed, quotes) && strings.Count(line, quotes) == 1:
-			b.WriteString(strings.TrimRight(line, " \n") + quotes + "\n")
-			inside = true
-		default:
-			b.WriteString(line)
-		}
-	}
-	return b.String()
+	return strings.Join(parts, "\n\n")
 }
 
 func titled(module, stub string) string {

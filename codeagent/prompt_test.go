@@ -73,7 +73,7 @@ func TestPrompt(t *testing.T) {
 			Modules:            testModules(t),
 			InitializationCode: "orders = load_orders('orders.csv')\nfence = '''```'''",
 		}}},
-		"short": {DocLimit: 100, Toolkits: []Toolkit{{Functions: []strands.Tool{roiTool()}, Modules: testModules(t)}}},
+		"catalogue": {DocLimit: 100, Toolkits: []Toolkit{{Functions: []strands.Tool{roiTool()}, Modules: testModules(t)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			instructions, err := Instructions(cfg)

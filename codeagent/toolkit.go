@@ -13,6 +13,10 @@ type Toolkit struct {
 	// imported from ("from finance import calculate_roi"). They are names of
 	// every snippet anyway; "" = they are only that.
 	Name string
+	// Description is one line about the functions and objects, for the prompt
+	// when it has no room for their documentation (Config.DocLimit). "" = it
+	// names some of them.
+	Description string
 
 	// Libraries are import patterns the model's code may use beside the
 	// harmless part of the standard library: "pandas" is exactly that module,
