@@ -130,7 +130,7 @@ func (s *session) resume(ctx context.Context) (iter.Seq2[Output, error], bool) {
 	return func(yield func(Output, error) bool) {
 		defer s.release()
 		r.reopen(ctx)
-		s.deliver(yield, r)
+		s.deliver(yield, r, false)
 	}, true
 }
 

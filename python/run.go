@@ -373,7 +373,7 @@ func (r *run) outcome(stop error) (lost string, keep bool) {
 	case r.done == nil && r.kill:
 		return "the interpreter was inside native code that cannot be interrupted, and was killed", false
 	case r.done == nil:
-		return lossWords(r.readErr, r.w.exit(r.readErr), r.s.opts.Limits), false
+		return r.w.lossWords(r.readErr, r.s.opts.Limits), false
 	case r.done.Error != nil && r.done.Error.Stage == "initialization":
 		return "", false // so that the next snippet tries again
 	case stop != nil && r.burns():

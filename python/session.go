@@ -27,6 +27,7 @@ const (
 // owns the one that is there, and what is known about the state in it.
 type session struct {
 	launch  func(ctx context.Context, progress func(string)) (sandbox.Process, error)
+	pooled  func() *wire // a worker that is ready; nil when there is none
 	opts    Options // with defaults
 	table   []function
 	config  configuration
@@ -64,18 +65,28 @@ func (s *session) Exec(ctx context.Context, code string) iter.Seq2[Output, error
 			return
 		}
 		r, err := s.begin(ctx, code, yield)
-		switch {
-		case r != nil:
-			s.deliver(yield, r)
-		case !errors.Is(err, errConsumerGone):
+		if r != nil && s.deliver(yield, r, true) {
+			if r, err = s.begin(ctx, code, yield); r != nil {
+				s.deliver(yield, r, false)
+			}
+		}
+		if r == nil && !errors.Is(err, errConsumerGone) {
 			yield(Output{}, err)
 		}
 	}
 }
 
-// deliver drives r and yields its end.
-func (s *session) deliver(yield func(Output, error) bool, r *run) {
+// deliver drives r and yields its end. It is true when r is to be run again,
+// which retry allows: it never began, because its session on another machine
+// was gone.
+func (s *session) deliver(yield func(Output, error) bool, r *run, retry bool) (again bool) {
 	res, err := r.drive(yield)
+	if t, remote := r.w.proc.(*tunnel); remote && retry && err == nil && res.StateLost {
+		if why, unbegun := t.why(); unbegun {
+			s.noteLoss(why)
+			return true
+		}
+	}
 	switch {
 	case errors.Is(err, errConsumerGone):
 	case err != nil:
@@ -83,6 +94,7 @@ func (s *session) deliver(yield func(Output, error) bool, r *run) {
 	default:
 		yield(Output{Result: res}, nil)
 	}
+	return false
 }
 
 // errConsumerGone: the one who ranged has left.
@@ -134,17 +146,14 @@ func (s *session) ready(ctx context.Context, progress func(string)) (*wire, erro
 	if w != nil {
 		return w, nil
 	}
-	proc, err := s.launch(ctx, progress)
-	if err != nil {
-		return nil, err
+	if s.pooled != nil {
+		w = s.pooled()
 	}
-	config, err := s.config.message(workDir(proc))
-	if err != nil {
-		return nil, errors.Join(err, proc.Close())
-	}
-	w, err = connect(ctx, proc, config)
-	if err != nil {
-		return nil, err
+	if w == nil {
+		var err error
+		if w, err = s.fresh(ctx, progress); err != nil {
+			return nil, err
+		}
 	}
 	s.mu.Lock()
 	closed := s.closed
@@ -158,8 +167,24 @@ func (s *session) ready(ctx context.Context, progress func(string)) (*wire, erro
 	return w, nil
 }
 
+// fresh starts a worker.
+func (s *session) fresh(ctx context.Context, progress func(string)) (*wire, error) {
+	proc, err := s.launch(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.config.message(workDir(proc))
+	if err != nil {
+		return nil, errors.Join(err, proc.Close())
+	}
+	return connect(ctx, proc, config)
+}
+
 // workDir is the output folder as the worker sees it.
 func workDir(p sandbox.Process) string {
+	if t, ok := p.(*tunnel); ok {
+		return t.work
+	}
 	if p.Dir() == "" {
 		return "/work"
 	}
@@ -168,7 +193,7 @@ func workDir(p sandbox.Process) string {
 
 // bury ends a worker that is of no use any more and says what became of it.
 func (s *session) bury(w *wire, err error) string {
-	words := lossWords(err, w.exit(err), s.opts.Limits)
+	words := w.lossWords(err, s.opts.Limits)
 	s.drop(w)
 	return words
 }

@@ -41,6 +41,12 @@ func connect(ctx context.Context, proc sandbox.Process, configuration []byte) (_
 		return nil, fmt.Errorf("waiting for the Python worker: %w", context.Cause(ctx))
 	}
 	if err != nil {
+		if t, ok := proc.(*tunnel); ok {
+			if why, _ := t.why(); why != "" {
+				w.close()
+				return nil, fmt.Errorf("the Python worker did not get ready: %s", why)
+			}
+		}
 		exit := w.exit(err)
 		last := w.stray.trace()
 		w.close()
@@ -133,7 +139,17 @@ func newRunID() (id frame.RunID) {
 	return id
 }
 
-// lossWords say how a worker came to its end, for the model.
+// lossWords say how the worker came to its end, for the model.
+func (w *wire) lossWords(err error, l Limits) string {
+	if t, ok := w.proc.(*tunnel); ok {
+		if why, _ := t.why(); why != "" {
+			return why
+		}
+	}
+	return lossWords(err, w.exit(err), l)
+}
+
+// lossWords say it of a process.
 func lossWords(err error, exit *sandbox.Exit, l Limits) string {
 	switch {
 	case frame.IsViolation(err):

@@ -38,3 +38,10 @@ func Modules() []sandbox.WorkerModule {
 	}
 	return modules
 }
+
+//go:embed pump/pump.py
+var pump string
+
+// Pump is the module that carries bytes between a worker and a host that can
+// do no more than have a kernel run code: its functions are start and turn.
+func Pump() string { return pump }
