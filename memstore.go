@@ -2,6 +2,7 @@ package strands
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"maps"
 	"slices"
@@ -10,36 +11,85 @@ import (
 
 // NewMemoryStore makes a Store that keeps sessions in memory, for tests and
 // for programs that restore sessions while they run.
-func NewMemoryStore() Store { return &memoryStore{logs: map[string][]Entry{}} }
-
-type memoryStore struct {
-	mu   sync.Mutex
-	logs map[string][]Entry
+func NewMemoryStore() StateStore {
+	return memoryStore{&memory{logs: map[memoryKey][]Entry{}, states: map[memoryKey]rawJSON{}}, "default"}
 }
 
-func (m *memoryStore) Load(ctx context.Context, id string) ([]Entry, error) {
-	if err := CheckSessionID(id); err != nil {
+type memory struct {
+	mu     sync.Mutex
+	logs   map[memoryKey][]Entry
+	states map[memoryKey]rawJSON
+}
+
+// memoryKey names a log by its agent, or a state.
+type memoryKey struct{ id, name string }
+
+type memoryStore struct {
+	*memory
+	agent string
+}
+
+func (m memoryStore) Scope(agent string) Store { return memoryStore{m.memory, agent} }
+
+func (m memoryStore) LoadState(ctx context.Context, id, name string) (json.RawMessage, error) {
+	if err := checkIDs(ctx, id, name); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	log, ok := m.logs[id]
+	state, ok := m.states[memoryKey{id, name}]
 	if !ok {
 		return nil, ErrNotFound
 	}
-	return cloneEntries(log), ctx.Err()
+	return slices.Clone(state), nil
 }
 
-func (m *memoryStore) Append(ctx context.Context, id string, afterSeq int64, entries ...Entry) error {
-	if err := CheckSessionID(id); err != nil {
+func (m memoryStore) SaveState(ctx context.Context, id, name string, state json.RawMessage) error {
+	if err := checkIDs(ctx, id, name); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if state != nil && !json.Valid(state) {
+		return &InputError{Field: "state " + name, Reason: "is not JSON"}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if state == nil {
+		delete(m.states, memoryKey{id, name})
+		return nil
+	}
+	m.states[memoryKey{id, name}] = slices.Clone(state)
+	return nil
+}
+
+func checkIDs(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		if err := CheckSessionID(id); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (m memoryStore) Load(ctx context.Context, id string) ([]Entry, error) {
+	if err := checkIDs(ctx, id, m.agent); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log, ok := m.logs[memoryKey{id, m.agent}]
+	if !ok {
+		return nil, ErrNotFound
+	}
+	return cloneEntries(log), nil
+}
+
+func (m memoryStore) Append(ctx context.Context, id string, afterSeq int64, entries ...Entry) error {
+	if err := checkIDs(ctx, id, m.agent); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	log := m.logs[id]
+	log := m.logs[memoryKey{id, m.agent}]
 	if int64(len(log)) != afterSeq {
 		return ErrConflict
 	}
@@ -59,41 +109,40 @@ func (m *memoryStore) Append(ctx context.Context, id string, afterSeq int64, ent
 		log = append(log, e)
 	}
 	if len(entries) > 0 {
-		m.logs[id] = log
+		m.logs[memoryKey{id, m.agent}] = log
 	}
 	return nil
 }
 
-func (m *memoryStore) List(ctx context.Context) iter.Seq2[string, error] {
+func (m memoryStore) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		m.mu.Lock()
-		ids := slices.Collect(maps.Keys(m.logs))
+		keys := slices.Collect(maps.Keys(m.logs))
 		m.mu.Unlock()
-		for _, id := range ids {
+		for _, key := range keys {
 			if err := ctx.Err(); err != nil {
 				yield("", err)
 				return
 			}
-			if !yield(id, nil) {
+			if key.name == m.agent && !yield(key.id, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (m *memoryStore) Delete(ctx context.Context, id string) error {
-	if err := CheckSessionID(id); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
+func (m memoryStore) Delete(ctx context.Context, id string) error {
+	if err := checkIDs(ctx, id); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.logs[id]; !ok {
+	had := len(m.logs) + len(m.states)
+	maps.DeleteFunc(m.logs, func(key memoryKey, _ []Entry) bool { return key.id == id })
+	maps.DeleteFunc(m.states, func(key memoryKey, _ rawJSON) bool { return key.id == id })
+	if len(m.logs)+len(m.states) == had {
 		return ErrNotFound
 	}
-	delete(m.logs, id)
 	return nil
 }
 

@@ -28,6 +28,21 @@ type Store interface {
 	Delete(ctx context.Context, id string) error
 }
 
+// StateStore is what a Store may offer beside: more than one log in a session,
+// and JSON documents with names, such as the state of a graph of agents.
+// Delete of a session takes all of it. Names of agents and documents follow the
+// rule of ids.
+type StateStore interface {
+	Store
+	// Scope returns the store of the logs of one agent in the same sessions. The
+	// store itself is that of the agent "default".
+	Scope(agent string) Store
+	// LoadState returns a document; ErrNotFound when there is none.
+	LoadState(ctx context.Context, id, name string) (json.RawMessage, error)
+	// SaveState replaces a document, whole or not at all; nil removes it.
+	SaveState(ctx context.Context, id, name string, state json.RawMessage) error
+}
+
 // Entry is one line of a session's log. Exactly one of Message, State and
 // Redaction is set.
 type Entry struct {

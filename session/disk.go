@@ -1,8 +1,7 @@
 package session
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 )
 
 // FileError is a file of a session that is corrupt or was not written by a
@@ -27,39 +25,6 @@ func (e *FileError) Error() string {
 
 // Unwrap returns what is wrong with the file.
 func (e *FileError) Unwrap() error { return e.Err }
-
-// readJSON reads a file into v. It follows no symbolic link: whoever can make
-// one could have another file read as a session.
-func readJSON(path string, v any) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return &FileError{path, errors.New("it is not a regular file")}
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return &FileError{path, err}
-	}
-	return nil
-}
-
-// encode writes JSON as the Python SDK does: indented, nothing escaped that
-// need not be.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("strands: write session: %w", err)
-	}
-	return b.Bytes(), nil
-}
 
 // tempPrefix begins the names of files that are being written. A killed writer
 // leaves one; the next writer of that session removes it.
@@ -116,6 +81,95 @@ func makeDir(dir string) error {
 	return syncDir(parent)
 }
 
+// folder is a session on disk; it is a layout.Medium. Whoever writes holds the
+// lock.
+type folder string
+
+func (at folder) path(name string) string { return filepath.Join(string(at), filepath.FromSlash(name)) }
+
+// Read follows no symbolic link: whoever can make one could have another file
+// read as a session.
+func (at folder) Read(ctx context.Context, names ...string) ([][]byte, error) {
+	raws := make([][]byte, len(names))
+	for i, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		info, err := os.Lstat(at.path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && !info.Mode().IsRegular() {
+			err = at.Broken(name, errors.New("it is not a regular file"))
+		}
+		if err == nil {
+			raws[i], err = os.ReadFile(at.path(name))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("strands: read session: %w", err)
+		}
+	}
+	return raws, nil
+}
+
+func (at folder) List(_ context.Context, dir string) ([]string, error) {
+	entries, err := os.ReadDir(at.path(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("strands: read session: %w", err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// Begin makes what the SDK expects beside the files, and removes what killed
+// writers left. The lock is claim enough.
+func (at folder) Begin(context.Context, string, []byte) error {
+	if err := makeDir(at.path("multi_agents")); err != nil {
+		return fmt.Errorf("strands: write session: %w", err)
+	}
+	if err := sweep(string(at)); err != nil {
+		return fmt.Errorf("strands: write session: %w", err)
+	}
+	return nil
+}
+
+// Write is not cut short when ctx ends: a log half-written helps nobody.
+func (at folder) Write(_ context.Context, objects map[string][]byte) error {
+	changed := map[string]bool{}
+	for name, data := range objects {
+		dir := filepath.Dir(at.path(name))
+		if !changed[dir] {
+			if err := makeDir(dir); err != nil {
+				return fmt.Errorf("strands: write session: %w", err)
+			}
+		}
+		changed[dir] = true
+		if err := writeFile(string(at), at.path(name), data); err != nil {
+			return fmt.Errorf("strands: write session: %w", err)
+		}
+	}
+	for dir := range changed {
+		if err := syncDir(dir); err != nil {
+			return fmt.Errorf("strands: write session: %w", err)
+		}
+	}
+	return nil
+}
+
+func (at folder) Remove(_ context.Context, names []string) error {
+	for _, name := range names {
+		if err := os.Remove(at.path(name)); err != nil {
+			return fmt.Errorf("strands: write session: %w", err)
+		}
+	}
+	return nil
+}
+
+func (at folder) Broken(name string, err error) error { return &FileError{at.path(name), err} }
+
 // sweep removes what killed writers left in dir. The caller holds the lock.
 func sweep(dir string) error {
 	names, err := os.ReadDir(dir)
@@ -139,20 +193,4 @@ func exists(path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// The SDK's times have microseconds and an offset.
-const pyTime = "2006-01-02T15:04:05.000000-07:00"
-
-func formatTime(t time.Time) string { return t.UTC().Format(pyTime) }
-
-// parseTime reads a time of the SDK; one that cannot be read is zero, since
-// nothing depends on it.
-func parseTime(s string) time.Time {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC()
-		}
-	}
-	return time.Time{}
 }

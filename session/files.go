@@ -3,6 +3,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -10,13 +11,13 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 
 	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/session/internal/layout"
 )
 
 // Files is a strands.Store on disk, in the layout of the Python SDK's
@@ -32,39 +33,95 @@ type Files struct {
 	// ~/.strands/sessions, as in Python. It must be a local file system: locks
 	// are advisory file locks.
 	Dir string
-	// Agent is the id of the agent whose messages a session is. "" is the only
-	// one of the session, or "default" when it has none.
+	// Agent is the id of the agent whose messages a session is. "" is "default",
+	// or the only one of the session when it has another: name each when several
+	// agents share sessions.
 	Agent string
 }
 
-var _ strands.Store = Files{}
+var _ strands.StateStore = Files{}
 
 // Load implements strands.Store.
 func (f Files) Load(ctx context.Context, id string) ([]strands.Entry, error) {
-	at, unlock, err := f.open(ctx, id, false)
+	log, unlock, err := f.open(ctx, id, false)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	log, err := at.scan()
-	if err != nil {
-		return nil, err
-	}
-	return log.entries, nil
+	return log.Load(ctx)
 }
 
 // Append implements strands.Store. What it has written when it fails half-way
 // is not part of the log, except that a message may be redacted already.
 func (f Files) Append(ctx context.Context, id string, afterSeq int64, entries ...strands.Entry) error {
-	at, unlock, err := f.open(ctx, id, true)
-	if errors.Is(err, strands.ErrNotFound) && afterSeq != 0 {
-		return strands.ErrConflict
+	log, unlock, err := f.open(ctx, id, true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return log.Append(ctx, afterSeq, entries)
+}
+
+// Scope implements strands.StateStore.
+func (f Files) Scope(agent string) strands.Store { return Files{Dir: f.Dir, Agent: agent} }
+
+// LoadState implements strands.StateStore.
+func (f Files) LoadState(ctx context.Context, id, name string) (json.RawMessage, error) {
+	at, unlock, err := f.openState(ctx, id, name, false)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	raw, err := at.Read(ctx, layout.StateName(name))
+	switch {
+	case err != nil:
+		return nil, err
+	case raw[0] == nil:
+		return nil, strands.ErrNotFound
+	case !json.Valid(raw[0]):
+		return nil, at.Broken(layout.StateName(name), errors.New("it is not JSON"))
+	}
+	return raw[0], nil
+}
+
+// SaveState implements strands.StateStore.
+func (f Files) SaveState(ctx context.Context, id, name string, state json.RawMessage) error {
+	if state != nil && !json.Valid(state) {
+		return &strands.InputError{Field: "state " + name, Reason: "is not JSON"}
+	}
+	at, unlock, err := f.openState(ctx, id, name, state != nil)
+	if errors.Is(err, strands.ErrNotFound) && state == nil {
+		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return at.append(afterSeq, entries)
+	if state == nil {
+		if err := os.RemoveAll(filepath.Dir(at.path(layout.StateName(name)))); err != nil {
+			return fmt.Errorf("strands: remove state %s of session %s: %w", name, id, err)
+		}
+		return syncDir(at.path("multi_agents"))
+	}
+	objects := map[string][]byte{layout.StateName(name): state}
+	session, data, err := layout.SessionFile(id)
+	if err != nil {
+		return err
+	}
+	if there, err := exists(at.path(session)); err != nil || !there {
+		objects[session] = data
+	}
+	if err := at.Begin(ctx, "", nil); err != nil {
+		return err
+	}
+	return at.Write(ctx, objects)
+}
+
+func (f Files) openState(ctx context.Context, id, name string, write bool) (folder, func(), error) {
+	if err := strands.CheckSessionID(name); err != nil {
+		return "", nil, fmt.Errorf("name of a state: %w", err)
+	}
+	return f.lock(ctx, id, write)
 }
 
 // List implements strands.Store. Sessions with ids that a Store does not take
@@ -90,18 +147,24 @@ func (f Files) List(ctx context.Context) iter.Seq2[string, error] {
 			if !ok || strands.CheckSessionID(id) != nil {
 				continue
 			}
-			_, unlock, err := f.open(ctx, id, false)
-			if errors.Is(err, strands.ErrNotFound) {
+			there, err := f.exists(ctx, id)
+			if errors.Is(err, strands.ErrNotFound) || err == nil && !there {
 				continue
-			}
-			if err == nil {
-				unlock()
 			}
 			if !yield(id, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+func (f Files) exists(ctx context.Context, id string) (bool, error) {
+	log, unlock, err := f.open(ctx, id, false)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	return log.Exists(ctx)
 }
 
 // Delete implements strands.Store. All agents of the session go.
@@ -150,41 +213,44 @@ func (f Files) dir() (string, error) {
 	return filepath.Join(home, ".strands", "sessions"), nil
 }
 
-// open locks a session and finds the folder of its agent. For a reader a
-// session that was never wholly written is ErrNotFound.
-func (f Files) open(ctx context.Context, id string, write bool) (at folder, unlock func(), err error) {
+// open locks a session and finds its agent.
+func (f Files) open(ctx context.Context, id string, write bool) (*layout.Log, func(), error) {
+	if f.Agent != "" && f.Agent != filepath.Base(f.Agent) {
+		return nil, nil, &strands.InputError{Field: "Files.Agent", Reason: fmt.Sprintf("%q must have no path separator", f.Agent)}
+	}
+	at, unlock, err := f.lock(ctx, id, write)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := &layout.Log{Session: id, Agent: f.Agent, Medium: at}
+	if err := log.Find(ctx); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return log, unlock, nil
+}
+
+// lock locks a session. For a reader one without a folder is ErrNotFound.
+func (f Files) lock(ctx context.Context, id string, write bool) (at folder, unlock func(), err error) {
 	if err := strands.CheckSessionID(id); err != nil {
 		return at, nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return at, nil, err
 	}
-	if f.Agent != "" && f.Agent != filepath.Base(f.Agent) {
-		return at, nil, &strands.InputError{Field: "Files.Agent", Reason: fmt.Sprintf("%q must have no path separator", f.Agent)}
-	}
 	dir, err := f.dir()
 	if err != nil {
 		return at, nil, err
 	}
-	at = folder{id: id, session: filepath.Join(dir, "session_"+id)}
-	if ok, err := exists(at.session); err != nil || !ok && !write {
+	at = folder(filepath.Join(dir, "session_"+id))
+	if ok, err := exists(string(at)); err != nil || !ok && !write {
 		if err == nil {
 			err = strands.ErrNotFound
 		}
 		return at, nil, err
 	}
 	unlock, err = lock(ctx, dir, id, write)
-	if err != nil {
-		return at, nil, err
-	}
-	if err = at.find(f.Agent); err == nil && !write {
-		err = at.written()
-	}
-	if err != nil {
-		unlock()
-		return at, nil, err
-	}
-	return at, unlock, nil
+	return at, unlock, err
 }
 
 // lock keeps other processes, and other goroutines, from session id. The lock
@@ -206,59 +272,4 @@ func lock(ctx context.Context, dir, id string, write bool) (unlock func(), err e
 		return nil, fmt.Errorf("strands: lock session %s: %w", id, err)
 	}
 	return func() { _ = l.Close() }, nil
-}
-
-// folder is a session on disk, with the agent that is its log.
-type folder struct {
-	id, session  string
-	agent, agDir string
-}
-
-func (at *folder) find(agent string) error {
-	agents := filepath.Join(at.session, "agents")
-	if agent == "" {
-		names, err := os.ReadDir(agents)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("strands: session %s: %w", at.id, err)
-		}
-		var ids []string
-		for _, n := range names {
-			if id, ok := strings.CutPrefix(n.Name(), "agent_"); ok {
-				ids = append(ids, id)
-			}
-		}
-		switch len(ids) {
-		case 0:
-			agent = "default"
-		case 1:
-			agent = ids[0]
-		default:
-			slices.Sort(ids)
-			return &strands.InputError{Field: "Files.Agent", Reason: fmt.Sprintf("must name one of the agents of session %s: %s", at.id, strings.Join(ids, ", "))}
-		}
-	}
-	at.agent, at.agDir = agent, filepath.Join(agents, "agent_"+agent)
-	return nil
-}
-
-// written says whether there is a log: one of Go that was committed, or one of
-// Python.
-func (at *folder) written() error {
-	if ok, err := exists(at.path("strands_go.json")); ok || err != nil {
-		return err
-	}
-	var a agentFile
-	err := readJSON(at.path("agent.json"), &a)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && a.Mark != nil {
-		return strands.ErrNotFound
-	}
-	return err
-}
-
-func (at *folder) path(names ...string) string {
-	return filepath.Join(append([]string{at.agDir}, names...)...)
-}
-
-func (at *folder) message(n int) string {
-	return at.path("messages", fmt.Sprintf("message_%d.json", n))
 }

@@ -150,8 +150,9 @@ func TestLeftovers(t *testing.T) {
 	if err := f.Append(t.Context(), "s", 1, said("lost"), said("lost"), said("lost")); err != nil {
 		t.Fatal(err)
 	}
-	for path, data := range map[string][]byte{"strands_go.json": commit, ".strands_go_1.tmp": []byte(`{"me`)} {
-		if err := os.WriteFile(filepath.Join(agent, path), data, 0o600); err != nil {
+	temp := filepath.Join(f.Dir, "session_s", ".strands_go_1.tmp")
+	for path, data := range map[string][]byte{filepath.Join(agent, "strands_go.json"): commit, temp: []byte(`{"me`)} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,8 +166,8 @@ func TestLeftovers(t *testing.T) {
 		if log := load(t, f, "s"); len(log) != i+2 || log[i+1].Message.Text() != text {
 			t.Fatalf("the log is %s", jsonText(t, log))
 		}
-		for _, name := range []string{".strands_go_1.tmp", "messages/message_3.json"} {
-			if _, err := os.Stat(filepath.Join(agent, name)); i == 0 && !errors.Is(err, os.ErrNotExist) {
+		for _, name := range []string{temp, filepath.Join(agent, "messages", "message_3.json")} {
+			if _, err := os.Stat(name); i == 0 && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s is still there: %v", name, err)
 			}
 		}

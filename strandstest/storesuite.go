@@ -27,7 +27,8 @@ type StoreSuite struct {
 	Raw func(t *testing.T, s strands.Store) []byte
 }
 
-// TestStore is the conformance suite of strands.Store.
+// TestStore is the conformance suite of strands.Store, and of
+// strands.StateStore when the store is one.
 func TestStore(t *testing.T, s StoreSuite) {
 	if s.Again == nil {
 		s.Again = func(_ *testing.T, store strands.Store) strands.Store { return store }
@@ -49,6 +50,20 @@ func TestStore(t *testing.T, s StoreSuite) {
 		t.Run(name, func(t *testing.T) {
 			store := s.New(t)
 			f(storeRig{t: t, suite: s, store: store, again: s.Again(t, store)}, t)
+		})
+	}
+	for name, f := range map[string]func(stateRig, *testing.T){
+		"states":               stateRig.testStates,
+		"names of states":      stateRig.testNames,
+		"scopes":               stateRig.testScopes,
+		"one session, deleted": stateRig.testDelete,
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, ok := s.New(t).(strands.StateStore)
+			if !ok {
+				t.Skip("the store keeps no states: it is no strands.StateStore")
+			}
+			f(stateRig{t, store, s.Again(t, store).(strands.StateStore)}, t)
 		})
 	}
 }

@@ -24,9 +24,10 @@ import (
 type Store struct {
 	db       *sql.DB
 	postgres bool
+	agent    string
 }
 
-var _ strands.Store = (*Store)(nil)
+var _ strands.StateStore = (*Store)(nil)
 
 const schema = `
 CREATE TABLE IF NOT EXISTS strands_sessions (
@@ -39,13 +40,39 @@ CREATE TABLE IF NOT EXISTS strands_entries (
 	kind TEXT NOT NULL,
 	entry TEXT NOT NULL,
 	PRIMARY KEY (session, seq)
+);
+CREATE TABLE IF NOT EXISTS strands_states (
+	session TEXT NOT NULL,
+	name TEXT NOT NULL,
+	state TEXT NOT NULL,
+	PRIMARY KEY (session, name)
 );`
+
+// key is the id of a log in the tables: that of the session, and of the agent
+// when it is not the default one. No id has a slash.
+func (s *Store) key(id string) (string, error) {
+	if err := strands.CheckSessionID(id); err != nil {
+		return "", err
+	}
+	if s.agent == defaultAgent {
+		return id, nil
+	}
+	if err := strands.CheckSessionID(s.agent); err != nil {
+		return "", fmt.Errorf("id of an agent: %w", err)
+	}
+	return id + "/" + s.agent, nil
+}
+
+const defaultAgent = "default"
+
+// ofSession is the condition of what belongs to session $1.
+const ofSession = `(id = $1 OR substr(id, 1, length($1) + 1) = $1 || '/')`
 
 // Open opens a database and makes the tables that are missing. A name that
 // begins with "postgres://" or "postgresql://" is PostgreSQL's, any other the
 // path of a SQLite file.
 func Open(ctx context.Context, name string) (*Store, error) {
-	s := &Store{postgres: strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")}
+	s := &Store{postgres: strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://"), agent: defaultAgent}
 	driver := "pgx"
 	if !s.postgres {
 		driver = "sqlite"
@@ -76,8 +103,13 @@ func (s *Store) setUp(ctx context.Context) error {
 	})
 }
 
-// Close closes the database.
+// Close closes the database, for the stores that Scope made too.
 func (s *Store) Close() error { return s.db.Close() }
+
+// Scope implements strands.StateStore.
+func (s *Store) Scope(agent string) strands.Store {
+	return &Store{db: s.db, postgres: s.postgres, agent: agent}
+}
 
 func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
@@ -92,10 +124,11 @@ func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
 
 // Load implements strands.Store.
 func (s *Store) Load(ctx context.Context, id string) ([]strands.Entry, error) {
-	if err := strands.CheckSessionID(id); err != nil {
+	key, err := s.key(id)
+	if err != nil {
 		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT seq, entry FROM strands_entries WHERE session = $1 ORDER BY seq`, id)
+	rows, err := s.db.QueryContext(ctx, `SELECT seq, entry FROM strands_entries WHERE session = $1 ORDER BY seq`, key)
 	if err != nil {
 		return nil, fmt.Errorf("strands: load session %s: %w", id, err)
 	}
@@ -140,7 +173,8 @@ func newRow(e strands.Entry) (row, error) {
 
 // Append implements strands.Store.
 func (s *Store) Append(ctx context.Context, id string, afterSeq int64, entries ...strands.Entry) error {
-	if err := strands.CheckSessionID(id); err != nil {
+	key, err := s.key(id)
+	if err != nil {
 		return err
 	}
 	rows := make([]row, len(entries))
@@ -153,12 +187,12 @@ func (s *Store) Append(ctx context.Context, id string, afterSeq int64, entries .
 		}
 		erases = erases || e.Redaction != nil
 	}
-	err := s.change(ctx, func(tx *sql.Tx) error {
-		if err := claim(ctx, tx, id, afterSeq, len(entries)); err != nil {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		if err := claim(ctx, tx, key, afterSeq, len(entries)); err != nil {
 			return err
 		}
 		for i, r := range rows {
-			if err := insert(ctx, tx, id, afterSeq+int64(i)+1, r, entries[i]); err != nil {
+			if err := insert(ctx, tx, key, afterSeq+int64(i)+1, r, entries[i]); err != nil {
 				return err
 			}
 		}
@@ -244,8 +278,12 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 			yield("", fmt.Errorf("strands: list sessions: %w", err))
 			return
 		}
-		for _, id := range ids {
-			if !yield(id, nil) {
+		for _, key := range ids {
+			id, agent, ok := strings.Cut(key, "/")
+			if !ok {
+				agent = defaultAgent
+			}
+			if agent == s.agent && !yield(id, nil) {
 				return
 			}
 		}
@@ -275,13 +313,76 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := strands.CheckSessionID(id); err != nil {
 		return err
 	}
-	res, err := s.db.ExecContext(ctx, `DELETE FROM strands_sessions WHERE id = $1`, id)
-	if err != nil {
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		gone := int64(0)
+		for _, statement := range []string{`DELETE FROM strands_sessions WHERE ` + ofSession, `DELETE FROM strands_states WHERE session = $1`} {
+			res, err := tx.ExecContext(ctx, statement, id)
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			gone += n
+		}
+		if gone == 0 {
+			return strands.ErrNotFound
+		}
+		return nil
+	})
+	if errors.Is(err, strands.ErrNotFound) {
+		return err
+	}
+	if err = errors.Join(err, s.erase(ctx)); err != nil {
 		return fmt.Errorf("strands: delete session %s: %w", id, err)
 	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		return strands.ErrNotFound
+	return nil
+}
+
+// LoadState implements strands.StateStore.
+func (s *Store) LoadState(ctx context.Context, id, name string) (json.RawMessage, error) {
+	if err := checkState(id, name); err != nil {
+		return nil, err
 	}
-	return errors.Join(err, s.erase(ctx))
+	var state string
+	err := s.db.QueryRowContext(ctx, `SELECT state FROM strands_states WHERE session = $1 AND name = $2`, id, name).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, strands.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("strands: load state %s of session %s: %w", name, id, err)
+	}
+	return json.RawMessage(state), nil
+}
+
+// SaveState implements strands.StateStore.
+func (s *Store) SaveState(ctx context.Context, id, name string, state json.RawMessage) error {
+	if err := checkState(id, name); err != nil {
+		return err
+	}
+	var err error
+	switch {
+	case state == nil:
+		_, err = s.db.ExecContext(ctx, `DELETE FROM strands_states WHERE session = $1 AND name = $2`, id, name)
+	case !json.Valid(state):
+		return &strands.InputError{Field: "state " + name, Reason: "is not JSON"}
+	default:
+		_, err = s.db.ExecContext(ctx, `INSERT INTO strands_states (session, name, state) VALUES ($1, $2, $3)
+			ON CONFLICT (session, name) DO UPDATE SET state = excluded.state`, id, name, string(state))
+	}
+	if err = errors.Join(err, s.erase(ctx)); err != nil {
+		return fmt.Errorf("strands: save state %s of session %s: %w", name, id, err)
+	}
+	return nil
+}
+
+func checkState(id, name string) error {
+	if err := strands.CheckSessionID(id); err != nil {
+		return err
+	}
+	if err := strands.CheckSessionID(name); err != nil {
+		return fmt.Errorf("name of a state: %w", err)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package session
+package layout
 
 import (
 	"bytes"
@@ -245,7 +245,7 @@ func (a *agentFile) encode(was map[string]json.RawMessage, now time.Time) ([]byt
 
 // encodeOver encodes the object v, with the keys of was that v has not.
 func encodeOver(was map[string]json.RawMessage, v any) ([]byte, error) {
-	known, err := encode(v)
+	known, err := Encode(v)
 	if err != nil || len(was) == 0 {
 		return known, err
 	}
@@ -258,5 +258,5 @@ func encodeOver(was map[string]json.RawMessage, v any) ([]byte, error) {
 			keys[key] = value
 		}
 	}
-	return encode(keys)
+	return Encode(keys)
 }

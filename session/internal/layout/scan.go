@@ -1,12 +1,11 @@
-package session
+package layout
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,10 +38,10 @@ type messageMark struct {
 	Time     time.Time         `json:"time"`
 	Metadata *strands.Metadata `json:"metadata,omitempty"`
 	Message  *strands.Message  `json:"message,omitempty"` // when the SDK's form is not all of it
+	Writer   string            `json:"writer,omitempty"`  // makes the file differ from what others would write
 }
 
-// logFile is strands_go.json. Writing it is what commits an Append: messages
-// with higher numbers than Last were left by a writer that was killed.
+// logFile is strands_go.json.
 type logFile struct {
 	Version    int                  `json:"version"`
 	Last       int64                `json:"last"`
@@ -52,6 +51,7 @@ type logFile struct {
 	StateTime  time.Time            `json:"stateTime,omitzero"`
 	State      strands.SessionState `json:"state,omitzero"`
 	Redactions []redactionNote      `json:"redactions,omitempty"`
+	Writer     string               `json:"writer,omitempty"` // is about to write, and has not committed
 }
 
 type redactionNote struct {
@@ -61,90 +61,84 @@ type redactionNote struct {
 	Message *strands.Message `json:"message,omitempty"` // when Of is no message
 }
 
-// diskLog is a session as it was read.
-type diskLog struct {
-	entries []strands.Entry
-	file    logFile // adapted to what Python did
-	adopt   map[int]messageFile
-	leftBy  []int // numbers of messages that were never committed
-	numbers map[int64]int
-	foreign bool // Python changed something
+// scanned is a session as it was read.
+type scanned struct {
+	entries   []strands.Entry
+	committed logFile // as it was read
+	file      logFile // adapted to what Python did
+	adopt     map[int]messageFile
+	leftBy    []int // numbers of messages that were never committed
+	numbers   map[int64]int
+	foreign   bool // Python changed something
 }
 
-func (at *folder) readLog() (logFile, error) {
-	var l logFile
-	err := readJSON(at.path("strands_go.json"), &l)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return logFile{Version: 1}, nil
-	case err == nil && l.Version != 1:
-		err = &FileError{at.path("strands_go.json"), fmt.Errorf("version %d is not known here", l.Version)}
+func (l *Log) readLog(ctx context.Context) (logFile, error) {
+	file := logFile{Version: 1}
+	if _, err := l.read(ctx, l.name(logName), &file); err != nil {
+		return file, err
 	}
-	return l, err
+	if file.Version != 1 {
+		return file, l.Medium.Broken(l.name(logName), fmt.Errorf("version %d is not known here", file.Version))
+	}
+	file.Writer = ""
+	return file, nil
 }
 
 // scan reads the whole log. What Python added is numbered after what is there.
-func (at *folder) scan() (*diskLog, error) {
+func (l *Log) scan(ctx context.Context) (*scanned, error) {
+	file, err := l.readLog(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var s sessionFile
-	if err := readJSON(at.sessionPath(), &s); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = &FileError{at.sessionPath(), err}
-		}
+	found, err := l.read(ctx, sessionName, &s)
+	switch {
+	case err != nil:
 		return nil, err
+	case !found:
+		return nil, l.Medium.Broken(sessionName, errors.New("it is missing"))
+	case s.ID != l.Session:
+		return nil, l.Medium.Broken(sessionName, fmt.Errorf("it is of session %q", s.ID))
 	}
-	if s.ID != at.id {
-		return nil, &FileError{at.sessionPath(), fmt.Errorf("it is of session %q", s.ID)}
-	}
-	file, err := at.readLog()
+	log := &scanned{committed: file, file: file, adopt: map[int]messageFile{}, numbers: map[int64]int{}}
+	entries, err := l.scanMessages(ctx, log)
 	if err != nil {
 		return nil, err
 	}
-	log := &diskLog{file: file, adopt: map[int]messageFile{}, numbers: map[int64]int{}}
-	found, err := at.scanMessages(log)
-	if err != nil {
+	if err := l.scanState(ctx, log); err != nil {
 		return nil, err
 	}
-	if err := at.scanState(log); err != nil {
-		return nil, err
-	}
-	log.fill(found)
+	log.fill(entries)
 	return log, nil
 }
 
 // scanMessages returns the messages by their numbers in the log.
-func (at *folder) scanMessages(log *diskLog) (map[int64]strands.Entry, error) {
-	numbers, err := at.messageNumbers()
+func (l *Log) scanMessages(ctx context.Context, log *scanned) (map[int64]strands.Entry, error) {
+	numbers, files, err := l.readMessages(ctx)
 	if err != nil {
 		return nil, err
 	}
-	files := map[int]messageFile{}
 	lastForeign := -1
 	for _, n := range numbers {
-		var m messageFile
-		if err := readJSON(at.message(n), &m); err != nil {
-			return nil, err
-		}
-		if m.Mark == nil {
+		if files[n].Mark == nil {
 			lastForeign = n
 		}
-		files[n] = m
 	}
 	found := map[int64]strands.Entry{}
-	committed, rewritten := log.file, 0
+	rewritten := 0
 	var prev int64
 	for _, n := range numbers {
-		m := files[n]
-		uncommitted := m.Mark != nil && m.Mark.Seq > committed.Last
-		if uncommitted && n > lastForeign {
+		m, isNew := files[n], n >= log.committed.Next
+		if isNew && m.Mark != nil && n > lastForeign { // else Python has seen it, and took it for one
 			log.leftBy = append(log.leftBy, n)
 			continue
 		}
 		e, err := m.entry()
 		if err != nil {
-			return nil, &FileError{at.message(n), err}
+			return nil, l.Medium.Broken(l.message(n), err)
 		}
 		switch {
-		case n >= committed.Next: // Python's
+		case isNew: // Python's
 			log.file.Last++
 			log.file.Messages++
 			log.file.Next = n + 1
@@ -156,7 +150,7 @@ func (at *folder) scanMessages(log *diskLog) (map[int64]strands.Entry, error) {
 			e.Seq = m.Mark.Seq
 		}
 		if e.Seq <= prev {
-			return nil, &FileError{at.message(n), fmt.Errorf("entry %d follows entry %d", e.Seq, prev)}
+			return nil, l.Medium.Broken(l.message(n), fmt.Errorf("entry %d follows entry %d", e.Seq, prev))
 		}
 		if m.Mark == nil || m.Mark.Seq != e.Seq {
 			m.Mark = &messageMark{Seq: e.Seq, Time: e.Time, Metadata: e.Message.Metadata}
@@ -165,30 +159,58 @@ func (at *folder) scanMessages(log *diskLog) (map[int64]strands.Entry, error) {
 		prev, log.numbers[e.Seq], found[e.Seq] = e.Seq, n, e
 	}
 	if missing := log.file.Messages - len(found); missing != 0 {
-		return nil, &FileError{at.path("messages"), fmt.Errorf("%d of its %d messages are missing", missing, log.file.Messages)}
+		return nil, l.Medium.Broken(l.name("messages"), fmt.Errorf("%d of its %d messages are missing", missing, log.file.Messages))
 	}
-	if rewritten > 0 && log.file.Last == committed.Last {
+	if rewritten > 0 && log.file.Last == log.committed.Last {
 		log.file.Last++ // so that whoever has the old text meets a conflict
 		log.file.StateSeq, log.file.StateTime = log.file.Last, time.Time{}
 	}
 	return found, nil
 }
 
-func (at *folder) messageNumbers() ([]int, error) {
-	names, err := os.ReadDir(at.path("messages"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("strands: read session %s: %w", at.id, err)
+// readMessages returns the files of the messages, and their numbers in order.
+func (l *Log) readMessages(ctx context.Context) ([]int, map[int]messageFile, error) {
+	numbers, err := l.messageNumbers(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := make([]string, len(numbers))
+	for i, n := range numbers {
+		names[i] = l.message(n)
+	}
+	raws, err := l.Medium.Read(ctx, names...)
+	if err != nil {
+		return nil, nil, err
+	}
+	files := make(map[int]messageFile, len(numbers))
+	for i, n := range numbers {
+		var m messageFile
+		if raws[i] == nil {
+			continue // removed meanwhile; one that belongs to the log will be missed
+		}
+		if err := l.decode(names[i], raws[i], &m); err != nil {
+			return nil, nil, err
+		}
+		files[n] = m
+	}
+	return slices.DeleteFunc(numbers, func(n int) bool { _, ok := files[n]; return !ok }), files, nil
+}
+
+func (l *Log) messageNumbers(ctx context.Context) ([]int, error) {
+	names, err := l.Medium.List(ctx, l.name("messages"))
+	if err != nil {
+		return nil, err
 	}
 	var numbers []int
 	for _, name := range names {
-		s, ok := strings.CutPrefix(name.Name(), "message_")
+		s, ok := strings.CutPrefix(name, "message_")
 		s, json := strings.CutSuffix(s, ".json")
 		if !ok || !json {
 			continue
 		}
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
-			return nil, &FileError{at.path("messages", name.Name()), errors.New("its name has no number")}
+			return nil, l.Medium.Broken(l.name("messages", name), errors.New("its name has no number"))
 		}
 		numbers = append(numbers, n)
 	}
@@ -218,19 +240,16 @@ func (m *messageFile) entry() (strands.Entry, error) {
 }
 
 // scanState takes over the state that Python left in agent.json.
-func (at *folder) scanState(log *diskLog) error {
+func (l *Log) scanState(ctx context.Context, log *scanned) error {
 	var a agentFile
-	err := readJSON(at.path("agent.json"), &a)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && a.Mark != nil {
-		return nil
-	}
-	if err != nil {
+	found, err := l.read(ctx, l.name(agentName), &a)
+	if err != nil || !found || a.Mark != nil {
 		return err
 	}
 	log.foreign = true
 	state, changed, err := changedState(&a, log.file.State)
 	if err != nil {
-		return &FileError{at.path("agent.json"), err}
+		return l.Medium.Broken(l.name(agentName), err)
 	}
 	if changed {
 		log.file.Last++
@@ -241,7 +260,7 @@ func (at *folder) scanState(log *diskLog) error {
 
 // fill makes the entries of the messages and of what the log file says. What
 // is neither was a state that another replaced.
-func (log *diskLog) fill(found map[int64]strands.Entry) {
+func (log *scanned) fill(found map[int64]strands.Entry) {
 	for seq := int64(1); seq <= log.file.Last; seq++ {
 		e, ok := found[seq]
 		if !ok {
