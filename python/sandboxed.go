@@ -3,6 +3,7 @@ package python
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,9 @@ const (
 // Isolation is what was verified about a process, one word for each resource,
 // and why what is stronger was not to be had.
 type Isolation = sandbox.Report
+
+// IsolationWord is one resource of an Isolation.
+type IsolationWord = sandbox.Word
 
 // Bind makes a file or folder of this machine readable in a session.
 type Bind = sandbox.Bind
@@ -70,11 +74,17 @@ type Sandboxed struct {
 	// Programs are the files and folders to start programs from, beside what
 	// the interpreter needs; nil = /bin, /usr/bin, /lib and /usr/lib.
 	Programs []string
-	Logger   *slog.Logger // nil = slog.Default()
+	// Pool is how many sessions are kept ready for each kind that was opened or
+	// prepared, so that Open and Reset take no time; a kind is what the Options
+	// make of the process. Those of the eight kinds used last are kept, each in
+	// a process of a few MB. Sessions with Binds are always made anew. 0 = none.
+	Pool   int
+	Logger *slog.Logger // nil = slog.Default()
 
 	open    backend
 	mu      sync.Mutex
 	parents map[string]*parent // by what sessions of it can do
+	pool    *pool
 	closed  bool
 }
 
@@ -97,7 +107,61 @@ func (b *Sandboxed) Open(ctx context.Context, o Options) (Session, error) {
 	s.launch = func(ctx context.Context, progress func(string)) (sandbox.Process, error) {
 		return b.fork(ctx, s.opts, progress)
 	}
-	return s.opened(ctx)
+	p, key := b.poolOf(s)
+	if p != nil {
+		s.pooled = func() *wire { return p.take(key) }
+	}
+	open, err := s.opened(ctx)
+	if p != nil && err == nil {
+		p.want(key, b.starter(s))
+	}
+	return open, err
+}
+
+// Prepare makes everything that a session of o needs before one is opened: the
+// environment, the warm process, and as many ready sessions as Pool says. It
+// returns when they are there; ctx bounds the wait.
+func (b *Sandboxed) Prepare(ctx context.Context, o Options) error {
+	s, err := b.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = s.Close()
+	if p, key := b.poolOf(s.(*session)); p != nil && err == nil {
+		err = p.wait(ctx, p.want(key, b.starter(s.(*session))))
+	}
+	return err
+}
+
+// poolOf returns the pool that workers of s may come from, and their kind
+// there. Sessions with binds have none: these are made for one session.
+func (b *Sandboxed) poolOf(s *session) (*pool, string) {
+	if b.Pool <= 0 || len(s.opts.Binds) > 0 {
+		return nil, ""
+	}
+	o := s.opts
+	key, err := json.Marshal([]any{s.config, o.Requirements, o.Preload, confines(o.Limits)})
+	if err != nil {
+		return nil, "" // the start of the worker tells
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, ""
+	}
+	if b.pool == nil {
+		b.pool = newPool(b.Pool, b.logger())
+	}
+	return b.pool, string(key)
+}
+
+// starter makes workers like those of s, and keeps nothing else of it.
+func (b *Sandboxed) starter(s *session) func(context.Context) (*wire, error) {
+	o := Options{Requirements: s.opts.Requirements, Preload: s.opts.Preload, Limits: s.opts.Limits}
+	like := &session{config: s.config, launch: func(ctx context.Context, progress func(string)) (sandbox.Process, error) {
+		return b.fork(ctx, o, progress)
+	}}
+	return func(ctx context.Context) (*wire, error) { return like.fresh(ctx, func(string) {}) }
 }
 
 // check finds demands that mean nothing.
@@ -130,10 +194,7 @@ func (b *Sandboxed) fork(ctx context.Context, o Options, progress func(string)) 
 		if err != nil {
 			return nil, err
 		}
-		proc, err := p.zygote.Fork(ctx, sandbox.SessionConfig{Binds: o.Binds, Limits: sandbox.Limits{
-			Memory: o.Limits.Memory, CPU: o.Limits.CPU, Disk: o.Limits.Disk, Files: o.Limits.Files,
-			OpenFiles: o.Limits.OpenFiles, Threads: o.Limits.Threads,
-		}})
+		proc, err := p.zygote.Fork(ctx, sandbox.SessionConfig{Binds: o.Binds, Limits: confines(o.Limits)})
 		if err == nil {
 			if unmet := proc.Report().Unmet(b.Require); len(unmet) > 0 {
 				return nil, errors.Join(&IsolationError{proc.Report(), unmet}, proc.Close())
@@ -146,6 +207,13 @@ func (b *Sandboxed) fork(ctx context.Context, o Options, progress func(string)) 
 		b.forgetParent(key, p)
 	}
 	return nil, fmt.Errorf("python: opening a session: %w twice", sandbox.ErrZygote)
+}
+
+// confines are the limits that the kernel keeps.
+func confines(l Limits) sandbox.Limits {
+	return sandbox.Limits{
+		Memory: l.Memory, CPU: l.CPU, Disk: l.Disk, Files: l.Files, OpenFiles: l.OpenFiles, Threads: l.Threads,
+	}
 }
 
 // parent returns the warm process for key, starting it when there is none.
@@ -189,10 +257,6 @@ func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, p
 }
 
 func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, preload []string) {
-	logger := b.Logger
-	if logger == nil {
-		logger = slog.Default()
-	}
 	z, err := sandbox.Start(ctx, sandbox.Config{
 		Python: py, Worker: workerCode(), Preload: preload, Level: b.Level, CodeDir: b.open.codeDir(),
 		Processes: b.Processes, Programs: b.Programs,
@@ -207,10 +271,12 @@ func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, prel
 	}
 	p.zygote = z
 	for _, w := range z.Warnings() {
-		logger.WarnContext(ctx, "python: a module is not preloaded", "reason", w)
+		b.logger().WarnContext(ctx, "python: a module is not preloaded", "reason", w)
 	}
-	logger.InfoContext(ctx, "python: sessions are confined", "isolation", z.Report().String())
+	b.logger().InfoContext(ctx, "python: sessions are confined", "isolation", z.Report().String())
 }
+
+func (b *Sandboxed) logger() *slog.Logger { return cmp.Or(b.Logger, slog.Default()) }
 
 // refuse words that no level of those that would do can be had.
 func (b *Sandboxed) refuse(e *sandbox.LevelError) error {
@@ -267,6 +333,12 @@ func (b *Sandboxed) Close() error {
 	errs := []error{b.open.close()}
 	b.mu.Lock()
 	b.closed = true
+	pool := b.pool
+	b.mu.Unlock()
+	if pool != nil {
+		pool.close()
+	}
+	b.mu.Lock()
 	parents := b.parents
 	b.parents = nil
 	b.mu.Unlock()

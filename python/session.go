@@ -28,7 +28,7 @@ const (
 type session struct {
 	launch  func(ctx context.Context, progress func(string)) (sandbox.Process, error)
 	pooled  func() *wire // a worker that is ready; nil when there is none
-	opts    Options // with defaults
+	opts    Options      // with defaults
 	table   []function
 	config  configuration
 	forget  func(*session) // the backend's list of sessions
