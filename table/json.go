@@ -1,0 +1,302 @@
+package table
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/strandsgo/strands/internal/ticket"
+)
+
+const (
+	previewRows  = 20
+	previewBytes = 8 << 10 // of the rows in it
+)
+
+// JSONSchema says how a table looks in the arguments of a tool: a model writes
+// rows, Python code passes a DataFrame.
+func (Table) JSONSchema() json.RawMessage {
+	return json.RawMessage(`{"type":["array","object"],"items":{"type":"object"},"format":"dataframe","description":"a table: a list of row objects"}`)
+}
+
+// MarshalJSON writes a preview for a model: the columns with their types, the
+// number of rows and the first of them. The whole of a table is not written as
+// JSON; Rows has it.
+func (t Table) MarshalJSON() ([]byte, error) {
+	type field struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	p := struct {
+		Columns []field           `json:"columns"`
+		Length  int               `json:"row_count"`
+		Rows    []json.RawMessage `json:"rows"`
+		Note    string            `json:"note,omitempty"`
+	}{Columns: []field{}, Length: t.Len(), Rows: []json.RawMessage{}, Note: t.note}
+	if t.schema != nil {
+		for _, f := range t.schema.Fields() {
+			p.Columns = append(p.Columns, field{f.Name, f.Type.String()})
+		}
+	}
+	size := 0
+	for _, r := range t.records {
+		for i := 0; i < int(r.NumRows()) && len(p.Rows) < previewRows && size < previewBytes; i++ {
+			row, err := jsonRow(r, i)
+			if err != nil {
+				return nil, err
+			}
+			size += len(row)
+			p.Rows = append(p.Rows, row)
+		}
+	}
+	if len(p.Rows) < p.Length && p.Note == "" {
+		p.Note = fmt.Sprintf("the first %d of %d rows", len(p.Rows), p.Length)
+	}
+	return json.Marshal(p)
+}
+
+const previewCell = 200 // bytes
+
+// jsonRow writes a row as an object, its keys in the order of the columns.
+func jsonRow(r arrow.RecordBatch, row int) ([]byte, error) {
+	b := []byte{'{'}
+	for i, c := range r.Columns() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err := json.Marshal(r.ColumnName(i))
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(c.GetOneForMarshal(row))
+		if err != nil {
+			return nil, fmt.Errorf("table: column %s: %w", r.ColumnName(i), err)
+		}
+		if len(value) > previewCell {
+			if value, err = json.Marshal(fmt.Sprintf("(%d bytes) %.100s…", len(value), value)); err != nil {
+				return nil, err
+			}
+		}
+		b = append(append(append(b, name...), ':'), value...)
+	}
+	return append(b, '}'), nil
+}
+
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// UnmarshalJSON reads what a call brings: a table that Python code passes, or a
+// list of row objects that a model writes. Errors say what is wrong with it.
+func (t *Table) UnmarshalJSON(b []byte) error {
+	if d, ok := ticket.Redeem(b); ok {
+		if d.MIME != MIME {
+			return fmt.Errorf("a table was expected and %s came", d.MIME)
+		}
+		read, err := Read(io.NewSectionReader(d, 0, d.Size), d.Size)
+		if err == nil {
+			*t = read
+		}
+		return err
+	}
+	if string(b) == "null" {
+		return nil
+	}
+	read, err := fromJSON(b)
+	if err == nil {
+		*t = read
+	}
+	return err
+}
+
+// Read reads a table from an Arrow IPC stream. The stream may come from a
+// stranger: no more than limit bytes are allocated for its data, and what does
+// not hold together is an error. The limit of an uncompressed stream is its
+// length.
+func Read(r io.Reader, limit int64) (Table, error) {
+	mem := &bounded{left: limit + limit/8 + 1<<20}
+	messages := ipc.NewMessageReader(r, ipc.WithBodySizeLimit(max(limit, 1)), ipc.WithMetadataSizeLimit(maxMetadata), ipc.WithAllocator(mem))
+	in, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(mem), ipc.WithEnsureNativeEndian(true))
+	if err != nil {
+		return Table{}, fmt.Errorf("table: reading Arrow data: %w", err)
+	}
+	defer in.Release()
+	var records []arrow.RecordBatch
+	for in.Next() {
+		record := in.RecordBatch()
+		if err := check(record); err != nil {
+			return Table{}, fmt.Errorf("table: reading Arrow data: %w", err)
+		}
+		record.Retain()
+		records = append(records, record)
+	}
+	if err := in.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return Table{}, fmt.Errorf("table: reading Arrow data: %w", err)
+	}
+	return Table{schema: in.Schema(), records: records}, nil
+}
+
+const maxMetadata = 16 << 20
+
+// bounded is an allocator that a stream of a stranger cannot exhaust. The
+// readers of ipc turn its panic into an error.
+type bounded struct {
+	memory.GoAllocator
+	left int64
+}
+
+func (a *bounded) take(n int) {
+	if a.left -= int64(n); n < 0 || a.left < 0 {
+		panic(errors.New("the data is larger than it may be"))
+	}
+}
+
+// Allocate implements memory.Allocator.
+func (a *bounded) Allocate(size int) []byte {
+	a.take(size)
+	return a.GoAllocator.Allocate(size)
+}
+
+// Reallocate implements memory.Allocator.
+func (a *bounded) Reallocate(size int, b []byte) []byte {
+	a.take(max(size-len(b), 0))
+	return a.GoAllocator.Reallocate(size, b)
+}
+
+// Free implements memory.Allocator.
+func (a *bounded) Free(b []byte) { a.left += int64(len(b)) }
+
+// check finds buffers that do not fit their lengths and offsets.
+func check(r arrow.RecordBatch) error {
+	for i, c := range r.Columns() {
+		if err := validate(c); err != nil {
+			return fmt.Errorf("column %q: %w", r.ColumnName(i), err)
+		}
+	}
+	return nil
+}
+
+func validate(a arrow.Array) error {
+	if v, ok := a.(interface{ ValidateFull() error }); ok {
+		return v.ValidateFull()
+	}
+	return nil
+}
+
+// Columns are the names of the columns, for readers that do not know Arrow.
+func (t Table) Columns() []string {
+	var names []string
+	if t.schema != nil {
+		for _, f := range t.schema.Fields() {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// Rows yields the rows, with Go values: numbers, strings, []byte, time.Time,
+// Decimal, []any, map[string]any and nil. The slice is the caller's.
+func (t Table) Rows() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for _, r := range t.records {
+			for i := range int(r.NumRows()) {
+				row := make([]any, r.NumCols())
+				for c, column := range r.Columns() {
+					row[c] = valueAt(column, i)
+				}
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// fromJSON reads a list of objects. Columns come in the order of their first
+// appearance.
+func fromJSON(b []byte) (Table, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return Table{}, errors.New("a table must be a list of row objects")
+	}
+	var names []string
+	columns := map[string]*column{}
+	count := 0
+	for ; d.More(); count++ {
+		if t, err := d.Token(); err != nil || t != json.Delim('{') {
+			return Table{}, fmt.Errorf("row %d of the table is no object", count+1)
+		}
+		for d.More() {
+			t, err := d.Token()
+			if err != nil {
+				return Table{}, err
+			}
+			name := t.(string)
+			var v any
+			if err := d.Decode(&v); err != nil {
+				return Table{}, err
+			}
+			c := columns[name]
+			if c == nil {
+				c = newColumn(kindNone)
+				columns[name] = c
+				names = append(names, name)
+			}
+			c.fill(count)
+			if c.len() == count { // else the key is there twice
+				c.append(fromNumber(v))
+			}
+		}
+		if _, err := d.Token(); err != nil {
+			return Table{}, err
+		}
+	}
+	fields := make([]arrow.Field, len(names))
+	arrays := make([]arrow.Array, len(names))
+	for i, name := range names {
+		columns[name].fill(count)
+		arrays[i] = columns[name].finish()
+		fields[i] = arrow.Field{Name: name, Type: arrays[i].DataType(), Nullable: true}
+	}
+	schema := arrow.NewSchema(fields, nil)
+	return Table{schema: schema, records: []arrow.RecordBatch{array.NewRecordBatch(schema, arrays, int64(count))}}, nil
+}
+
+// fill adds nulls for rows in which the column was missing.
+func (c *column) fill(rows int) {
+	for c.len() < rows {
+		c.append(nil)
+	}
+}
+
+func (c *column) len() int {
+	if c.values == nil {
+		return c.nulls
+	}
+	return c.values.Len()
+}
+
+func fromNumber(v any) any {
+	n, ok := v.(json.Number)
+	if !ok {
+		return v
+	}
+	if i, err := n.Int64(); err == nil {
+		return i
+	}
+	f, _ := n.Float64() // the decoder has checked that it is a number
+	return f
+}
