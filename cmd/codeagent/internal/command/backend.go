@@ -18,7 +18,9 @@ func (f *pythonFlags) backend(errOut io.Writer) python.Interpreter {
 	if f.interpreter.value == "exec" {
 		return &python.Exec{Logger: logger}
 	}
-	return &python.Sandboxed{Level: python.Level(f.isolation.value), Logger: logger}
+	return &python.Sandboxed{
+		Level: python.Level(f.isolation.level), Require: f.isolation.demand, Processes: f.processes, Logger: logger,
+	}
 }
 
 // saving is an interpreter whose sessions save the files that code wrote, so

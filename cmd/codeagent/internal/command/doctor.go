@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -32,19 +31,15 @@ type checkup struct {
 	Cache    string `json:"cache,omitempty"`
 
 	Isolation map[string]string `json:"isolation,omitempty"` // a word for each resource
+	Reasons   map[string]string `json:"reasons,omitempty"`   // for which a word is not stronger
 	Missing   []string          `json:"missing,omitempty"`   // why it is not stronger
 	Warnings  []string          `json:"warnings,omitempty"`
 
 	Installer string   `json:"installer"` // uv or pip
 	Index     string   `json:"index"`     // of packages
 	Keys      []string `json:"keys"`      // names of the variables, never what is in them
-}
 
-// isolationWords are the fields of python.Isolation in order, with the names
-// that are printed.
-var isolationWords = []string{
-	"Level", "FilesRead", "FilesWrite", "FileMetadata", "Network", "UnixSockets", "Processes", "Threads", "Signals",
-	"Memory", "CPU", "Disk", "Kernel", "ProcFS", "Landlock",
+	words []python.IsolationWord
 }
 
 // modelKeys are the variables that let one of our providers work.
@@ -115,8 +110,10 @@ func (f *pythonFlags) examinePython(ctx context.Context, c *checkup, errOut io.W
 		Progress:  func(s string) { fmt.Fprintln(errOut, "codeagent:", show.Clean(s)) },
 	})
 	if openErr != nil {
-		// A level that is not to be had: what there is tells why.
-		if b, ok := backend.(*python.Sandboxed); ok {
+		// Less than was demanded: what there is tells why.
+		if e, ok := errors.AsType[*python.IsolationError](openErr); ok && e.Isolation.Level != python.LevelNone {
+			c.note(e.Isolation)
+		} else if b, ok := backend.(*python.Sandboxed); ok {
 			if i, err := b.Isolation(ctx); err == nil {
 				c.note(i)
 			}
@@ -144,27 +141,18 @@ func (f *pythonFlags) examinePython(ctx context.Context, c *checkup, errOut io.W
 }
 
 func (c *checkup) note(i python.Isolation) {
-	c.Isolation = map[string]string{}
-	v := reflect.ValueOf(i)
-	for _, name := range isolationWords {
-		c.Isolation[word(name)] = fmt.Sprint(v.FieldByName(name))
+	c.words = i.Words()
+	c.Isolation, c.Reasons = map[string]string{}, map[string]string{}
+	for _, w := range c.words {
+		c.Isolation[w.Name] = w.Value
+		if w.Why != "" {
+			c.Reasons[w.Name] = w.Why
+		}
 	}
 	c.Missing = i.Missing
 	if i.Level == python.LevelNone {
 		c.Warnings = append(c.Warnings, "code is not confined: it has all your rights, files and network")
 	}
-}
-
-// word turns FilesRead into files_read and CPU into cpu.
-func word(name string) string {
-	var b strings.Builder
-	for i, r := range name {
-		if i > 0 && r >= 'A' && r <= 'Z' && name[i-1] >= 'a' && name[i-1] <= 'z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToLower(b.String())
 }
 
 func embeddedRelease() string {
@@ -229,14 +217,15 @@ func (c *checkup) print(w io.Writer) error {
 	line("embedded", c.Embedded)
 	line("STRANDS_PYTHON", c.Chosen)
 	line("cache", c.Cache)
-	if c.Isolation != nil {
-		line("isolation", c.Isolation["level"])
-		for _, name := range isolationWords[1:] {
-			line("  "+strings.ReplaceAll(word(name), "_", " "), c.Isolation[word(name)])
+	for i, w := range c.words {
+		name, value := "  "+strings.ReplaceAll(w.Name, "_", " "), w.Value
+		if i == 0 {
+			name = "isolation"
 		}
-	}
-	for _, m := range c.Missing {
-		line("  not stronger", m)
+		if w.Why != "" {
+			value = fmt.Sprintf("%-10s not stronger: %s", w.Value, w.Why)
+		}
+		line(name, value)
 	}
 	line("installer", c.Installer)
 	line("package index", c.Index)

@@ -15,7 +15,7 @@ import (
 // pythonFlags are the flags of every command that runs Python.
 type pythonFlags struct {
 	interpreter choice
-	isolation   choice
+	isolation   isolation
 	toolkits    []string
 	timeout     time.Duration
 	out         string
@@ -25,6 +25,7 @@ type pythonFlags struct {
 	require      []string
 	memory, disk size
 	cpu          time.Duration
+	processes    bool
 }
 
 func (f *pythonFlags) add(cmd *cobra.Command) {
@@ -35,14 +36,13 @@ func (f *pythonFlags) add(cmd *cobra.Command) {
 
 func (f *pythonFlags) addBackend(cmd *cobra.Command) {
 	f.interpreter = choice{value: "sandboxed", of: []string{"sandboxed", "exec"}}
-	f.isolation = choice{of: []string{"namespaces", "filtered", "none"}}
 	fs := cmd.Flags()
 	fs.Var(&f.interpreter, "interpreter", "sandboxed, or exec: a plain process with your rights")
-	fs.Var(&f.isolation, "isolation", "demand namespaces or filtered; none is the same as --interpreter exec (default: the strongest there is)")
+	fs.Var(&f.isolation, "isolation", "namespaces or filtered, and what else is demanded, like namespaces,memory=cgroup\n(words as doctor prints them); none is the same as --interpreter exec (default: the strongest there is)")
 	fs.DurationVar(&f.timeout, "timeout", 0, "of each snippet (default 3m)")
 	fs.StringVarP(&f.out, "out", "o", ".", "folder for pictures and files that the code made; nothing there is replaced")
 	complete(cmd, "interpreter", f.interpreter.of)
-	complete(cmd, "isolation", f.isolation.of)
+	complete(cmd, "isolation", isolationLevels)
 }
 
 func (f *pythonFlags) addLimits(cmd *cobra.Command) {
@@ -51,6 +51,7 @@ func (f *pythonFlags) addLimits(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.require, "require", nil, "install a package as pip would, \"pandas>=2\", and allow importing it (repeatable)")
 	fs.Var(&f.memory, "memory", "address space of the session, like 512M (default 4G)")
 	fs.Var(&f.disk, "disk", "size of the session's folders, like 64M (default 256M)")
+	fs.BoolVar(&f.processes, "processes", false, "let the code start this machine's programs, confined as it is (needs namespaces)")
 	fs.DurationVar(&f.cpu, "cpu", 0, "processor time of the session (default 1h)")
 }
 
@@ -73,7 +74,7 @@ func (f *pythonFlags) check(cmd *cobra.Command) error {
 			return usagef("--allow %q means nothing: give a module (json), a module with all below (os.*), or * for everything", p)
 		}
 	}
-	if f.isolation.value == "none" {
+	if f.isolation.level == "none" {
 		if f.interpreter.value == "sandboxed" && cmd.Flags().Changed("interpreter") {
 			return usagef("--interpreter sandboxed and --isolation none contradict each other; leave one out")
 		}
@@ -85,8 +86,11 @@ func (f *pythonFlags) check(cmd *cobra.Command) error {
 	if len(f.allow) > 0 {
 		return usagef("--allow has no effect on unconfined code, which may import anything; leave it out")
 	}
-	if f.isolation.value != "" && f.isolation.value != "none" {
+	if f.isolation.text != "" && f.isolation.level != "none" {
 		return usagef("--interpreter exec cannot be isolated; leave --isolation or --interpreter out")
+	}
+	if f.processes {
+		return usagef("--processes has no effect on unconfined code, which may start anything; leave it out")
 	}
 	if f.disk != 0 {
 		return usagef("--disk has no effect on unconfined code; leave it out")
