@@ -103,6 +103,7 @@ func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error)
 type funcTool struct {
 	spec  ToolSpec
 	input *schema.Checker
+	value reflect.Type // of its results, or of the elements of a sequence
 	f     func(context.Context, json.RawMessage) (any, error)
 }
 
@@ -120,6 +121,7 @@ func newFuncTool(name, doc string, in, out reflect.Type, f func(context.Context,
 	}
 	t := &funcTool{spec: ToolSpec{Name: name, Description: doc, InputSchema: raw}, input: c, f: f}
 	elem, stream := streamElem(out)
+	t.value = elem
 	if t.spec.OutputSchema, err = outputSchema(elem); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
@@ -164,6 +166,14 @@ func streamElem(out reflect.Type) (elem reflect.Type, ok bool) {
 }
 
 func (t *funcTool) Spec() ToolSpec { return t.spec }
+
+// DecodeValue undoes json.Marshal of a result's Value, for those who play
+// recorded calls.
+func (t *funcTool) DecodeValue(raw json.RawMessage) (any, error) {
+	v := reflect.New(t.value)
+	err := json.Unmarshal(raw, v.Interface())
+	return v.Elem().Interface(), err
+}
 
 func (t *funcTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
 	out, err := t.run(ctx, call)

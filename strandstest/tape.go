@@ -3,7 +3,6 @@ package strandstest
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,8 @@ import (
 //
 //	tape := strandstest.Replay(t, "testdata/sales.tape") // or Record
 //	agent, err := codeagent.New(codeagent.Config{
-//		Model: tape.Model(nil), Hooks: []strands.Hooks{tape.Hooks()}, Deterministic: tape.Start(), …
+//		Model: tape.Model(nil), Hooks: []strands.Hooks{tape.Hooks()},
+//		Fixed: &python.Fixed{Seed: tape.Seed(), Time: tape.Time()}, …
 //	})
 //
 // Python runs for real in a replay too; what it prints is part of the next
@@ -36,21 +36,21 @@ type Tape struct {
 	// Live are the names of tools that a replay runs too. nil = python_repl.
 	Live []string
 
-	start   start
-	mu      sync.Mutex
-	file    io.WriteCloser // of a recording; nil = a replay
-	w       *bufio.Writer
-	last    *strands.Request // for which a request is told as what came new
-	err     error            // of writing
-	models  []*modelEntry    // of a replay, in order
-	calls   []*callEntry
-	toolIDs int
+	mu    sync.Mutex
+	begin begin
+	last  *strands.Request // a request is told as what came new since the last
+
+	file  io.WriteCloser // of a recording; nil = a replay
+	w     *bufio.Writer
+	begun bool  // begin was written
+	err   error // of writing
+
+	models []*modelEntry // of a replay: what was not played yet, in order
+	calls  []*callEntry
 }
 
 // ErrDiffers: a replayed run does something else than the recorded one did.
 var ErrDiffers = errors.New("the run differs from its recording")
-
-const tapeVersion = 1
 
 // Record begins a recording in a file, which it makes or empties. Close ends
 // it.
@@ -59,9 +59,7 @@ func Record(path string) (*Tape, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recording a run: %w", err)
 	}
-	t := &Tape{start: newStart(), file: f, w: bufio.NewWriter(f)}
-	t.write(&entry{Start: &t.start})
-	return t, t.err
+	return &Tape{begin: newBegin(), file: f, w: bufio.NewWriter(f)}, nil
 }
 
 // LoadTape reads a recording to be played.
@@ -104,6 +102,9 @@ func (t *Tape) Close() error {
 		}
 		return nil
 	}
+	if !t.begun {
+		t.write(nil)
+	}
 	if t.err == nil {
 		t.err = t.w.Flush()
 	}
@@ -112,7 +113,14 @@ func (t *Tape) Close() error {
 
 // Model returns a model that records what m does, or plays what was recorded;
 // then m may be nil.
-func (t *Tape) Model(m strands.Model) strands.Model { return &tapeModel{t, m} }
+func (t *Tape) Model(m strands.Model) strands.Model {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.file != nil {
+		t.begin.Model = strands.Describe(m)
+	}
+	return &tapeModel{t, m}
+}
 
 type tapeModel struct {
 	tape *Tape
@@ -123,10 +131,7 @@ type tapeModel struct {
 func (m *tapeModel) Describe() strands.ModelInfo {
 	m.tape.mu.Lock()
 	defer m.tape.mu.Unlock()
-	if m.tape.file == nil {
-		return m.tape.start.Model
-	}
-	return strands.Describe(m.real)
+	return m.tape.begin.Model
 }
 
 // Generate implements strands.Model.
@@ -136,11 +141,11 @@ func (m *tapeModel) Generate(ctx context.Context, req *strands.Request) iter.Seq
 			m.tape.playModel(req, yield)
 			return
 		}
-		said := &modelEntry{}
+		said := new(modelEntry)
 		for c, err := range m.real.Generate(ctx, req) {
 			said.add(c, err)
 			if c.Reply != nil || err != nil {
-				m.tape.recordModel(req, said, strands.Describe(m.real))
+				m.tape.recordModel(req, said)
 			}
 			if !yield(c, err) {
 				return
