@@ -39,6 +39,8 @@ var mayImport = map[string][]string{
 	"examples/...":            {"..."},
 	"internal/...":            {},
 	"knowledge":               {""},
+	"knowledge/internal/...":  {},
+	"knowledge/markup":        {"", "knowledge"},
 	"knowledge/pdf":           {"", "knowledge"},
 	"mcp":                     {""},
 	"models":                  {"", "models/..."},

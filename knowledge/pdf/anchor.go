@@ -80,6 +80,14 @@ func (f *finder) misplaced(marks []bookmark, i int, want string) int {
 // isTitle says whether lines begin with the title want, on up to three lines,
 // after an optional number: exactly, or with more words behind it.
 func isTitle(lines []line, want string, exact bool) bool {
+	return startsWith(lines, want, exact || len(want) < minPrefix)
+}
+
+// minPrefix is the length of a title that is not likely to begin another line
+// by chance.
+const minPrefix = 3
+
+func startsWith(lines []line, want string, exact bool) bool {
 	if want == "" {
 		return false
 	}
@@ -95,7 +103,7 @@ func isTitle(lines []line, want string, exact bool) bool {
 			return true
 		}
 	}
-	if exact || len(want) < 3 {
+	if exact {
 		return false
 	}
 	return strings.HasPrefix(full, want) && wordEnds(lines, want, false) ||

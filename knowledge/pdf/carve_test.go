@@ -9,7 +9,7 @@ func TestSkippedLevels(t *testing.T) {
 		d.outline = append(d.outline, bookmark{title: "T", level: level, page: 0, y: float64(100 * i)})
 	}
 	var got []int
-	for _, s := range carve(d, 0) {
+	for _, s := range carve(d, 0).sections {
 		got = append(got, s.parent)
 	}
 	for i, want := range []int{-1, 0, 0, 0, -1} {
@@ -44,6 +44,14 @@ func TestIsTitle(t *testing.T) {
 func TestEndHyphens(t *testing.T) {
 	d := &document{pages: []page{{lines: []line{{text: "the information"}, {text: "infor\ufffemation user\ufffedefined"}}}}}
 	if got := newCleaner(d).line(d.pages[0].lines[1].text); got != "information user-defined" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestFence: code that holds a fence gets a longer one.
+func TestFence(t *testing.T) {
+	d := &document{pages: []page{{lines: []line{{text: "````", mono: true}, {text: "x", mono: true, left: 20, advance: 5}}}}}
+	if got := newCleaner(d).body("", d.pages[0].lines); got != "`````\n````\n    x\n`````\n" {
 		t.Errorf("%q", got)
 	}
 }

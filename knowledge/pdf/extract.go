@@ -31,19 +31,31 @@ type page struct {
 	label  string // the printed number, when the document says
 	height float64
 	lines  []line
+	jumps  []jump
 	failed string // why its text could not be read
+}
+
+// jump is a link to another place of the document; heights are points from the
+// page's top.
+type jump struct {
+	top    float64
+	page   int
+	target float64
 }
 
 // line is one line of text; positions are points from the page's top.
 type line struct {
-	text  string
-	top   float64
-	left  float64
-	size  float64 // of the font
-	glyph float64 // width of the first character
-	page  int
-	fold  string // letters and digits of text, folded, to be compared with titles
-	bare  string // likewise, without a section number before it
+	text string
+	top  float64
+	left float64
+	size float64 // of the font
+	page int
+	fold string // letters and digits of text, folded, to be compared with titles
+	bare string // likewise, without a section number before it
+
+	mono    bool    // all of it in a font of fixed pitch
+	bold    bool    // all of it in a bold font
+	advance float64 // width of a character, when mono
 }
 
 type bookmark struct {
@@ -89,6 +101,8 @@ type opened struct {
 	path     string
 	password string
 	file     *os.File
+	faces    map[string]face // by name of the font
+	heights  map[int]float64 // of pages
 }
 
 func (e *engine) open(ctx context.Context, path, password string) (*opened, error) {
@@ -98,7 +112,7 @@ func (e *engine) open(ctx context.Context, path, password string) (*opened, erro
 	if err != nil {
 		return nil, fmt.Errorf("starting PDFium: %w", err)
 	}
-	o := &opened{p: p, path: path, password: password}
+	o := &opened{p: p, path: path, password: password, faces: map[string]face{}, heights: map[int]float64{}}
 	if err := o.load(); err != nil {
 		p.Close()
 		return nil, err
@@ -155,9 +169,10 @@ func (o *opened) close() {
 	_ = o.p.Close()
 }
 
-// extract reads the whole document with several instances.
-func extract(ctx context.Context, e *engine, path, password string, workers int, progress func(done, total int)) (*document, error) {
-	first, err := e.open(ctx, path, password)
+// extract reads the whole document with several instances. What it has read
+// goes to the folder spool too, and what is there need not be read again.
+func extract(ctx context.Context, e *engine, path, spool string, opt Options) (*document, error) {
+	first, err := e.open(ctx, path, opt.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -171,47 +186,69 @@ func extract(ctx context.Context, e *engine, path, password string, workers int,
 	if meta, err := first.p.FPDF_GetMetaText(&requests.FPDF_GetMetaText{Document: first.doc, Tag: "Title"}); err == nil {
 		d.title = strings.TrimSpace(meta.Value)
 	}
-	var next, done atomic.Int64
-	var told sync.Mutex
-	errs := make([]error, workers)
+	r := &reading{d: d, spool: newSpool(spool, d), tell: opt.Progress}
+	errs := make([]error, opt.Workers)
 	var wg sync.WaitGroup
-	for w := range workers {
+	for w := range opt.Workers {
 		wg.Go(func() {
 			o := first
 			if w > 0 {
-				if o, errs[w] = e.open(ctx, path, password); errs[w] != nil {
+				if o, errs[w] = e.open(ctx, path, opt.Password); errs[w] != nil {
 					return
 				}
 			}
 			defer o.close()
-			errs[w] = o.readPages(ctx, d, &next, func() {
-				told.Lock()
-				defer told.Unlock()
-				progress(int(done.Add(1)), len(d.pages))
-			})
+			errs[w] = o.readPages(ctx, r)
 		})
 	}
 	wg.Wait()
 	return d, errors.Join(errs...)
 }
 
-func (o *opened) readPages(ctx context.Context, d *document, next *atomic.Int64, tell func()) error {
-	for n := 1; ; n++ {
-		i := int(next.Add(1)) - 1
-		if i >= len(d.pages) {
+// reading is the work that instances share.
+type reading struct {
+	d     *document
+	spool *spool
+	next  atomic.Int64 // chunk
+
+	telling sync.Mutex
+	done    int
+	tell    func(done, total int)
+}
+
+func (r *reading) finished(pages int) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	r.done += pages
+	r.tell(r.done, len(r.d.pages))
+}
+
+// readPages reads chunk after chunk, until there is none left.
+func (o *opened) readPages(ctx context.Context, r *reading) error {
+	for read := 0; ; {
+		from := (int(r.next.Add(1)) - 1) * chunkPages
+		if from >= len(r.d.pages) {
 			return nil
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		pages := r.d.pages[from:min(from+chunkPages, len(r.d.pages))]
+		if r.spool.load(from, pages) {
+			r.finished(len(pages))
+			continue
 		}
-		if n%reopenEvery == 0 {
-			o.unload()
-			if err := o.load(); err != nil {
+		for i := range pages {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if read++; read%reopenEvery == 0 {
+				o.unload()
+				if err := o.load(); err != nil {
+					return err
+				}
+			}
+			pages[i] = o.page(from + i)
+			r.finished(1)
 		}
-		d.pages[i] = o.page(i)
-		tell()
+		r.spool.save(from, pages)
 	}
 }
 
@@ -228,9 +265,8 @@ func (o *opened) page(i int) page {
 		return pg
 	}
 	defer o.p.FPDF_ClosePage(&requests.FPDF_ClosePage{Page: loaded.Page})
-	if size, err := o.p.FPDF_GetPageSizeByIndex(&requests.FPDF_GetPageSizeByIndex{Document: o.doc, Index: i}); err == nil {
-		pg.height = size.Height
-	}
+	pg.height = o.height(i)
+	pg.jumps = o.jumps(loaded.Page, pg.height)
 	text, err := o.p.FPDFText_LoadPage(&requests.FPDFText_LoadPage{Page: requests.Page{ByReference: &loaded.Page}})
 	if err != nil {
 		pg.failed = err.Error()
@@ -256,20 +292,21 @@ func (o *opened) lines(tp references.FPDF_TEXTPAGE, text string, pageNo int, hei
 	var lines []line
 	at := 0 // in UTF-16 units, as PDFium counts
 	for raw := range strings.SplitSeq(strings.TrimRight(text, "\x00"), "\n") {
-		units := 0
-		lead := -1
+		units, first, last := 0, -1, -1
 		for _, r := range raw {
-			if lead < 0 && r > ' ' {
-				lead = units
+			if r > ' ' {
+				if last = units; first < 0 {
+					first = units
+				}
 			}
 			units++
 			if r > 0xffff {
 				units++
 			}
 		}
-		if lead >= 0 {
+		if first >= 0 {
 			l := line{text: strings.TrimRight(raw, "\r"), page: pageNo, top: height / 2}
-			o.locate(tp, at+lead, height, &l)
+			o.locate(tp, at+first, at+last, height, &l)
 			lines = append(lines, l)
 		}
 		at += units + 1
@@ -277,15 +314,16 @@ func (o *opened) lines(tp references.FPDF_TEXTPAGE, text string, pageNo int, hei
 	return lines
 }
 
-func (o *opened) locate(tp references.FPDF_TEXTPAGE, textIndex int, height float64, l *line) {
-	index := textIndex
-	if c, err := o.p.FPDFText_GetCharIndexFromTextIndex(&requests.FPDFText_GetCharIndexFromTextIndex{TextPage: tp, NTextIndex: textIndex}); err == nil && c.CharIndex >= 0 {
-		index = c.CharIndex
+// locate fills what the first and the last character of a line tell of it.
+func (o *opened) locate(tp references.FPDF_TEXTPAGE, first, last int, height float64, l *line) {
+	if c, err := o.p.FPDFText_GetCharIndexFromTextIndex(&requests.FPDFText_GetCharIndexFromTextIndex{TextPage: tp, NTextIndex: first}); err == nil && c.CharIndex >= 0 {
+		first, last = c.CharIndex, last+c.CharIndex-first
 	}
-	if box, err := o.p.FPDFText_GetCharBox(&requests.FPDFText_GetCharBox{TextPage: tp, Index: index}); err == nil {
-		l.top, l.left, l.glyph = height-box.Top, box.Left, box.Right-box.Left
+	if box, err := o.p.FPDFText_GetCharBox(&requests.FPDFText_GetCharBox{TextPage: tp, Index: first}); err == nil {
+		l.top, l.left = height-box.Top, box.Left
 	}
-	if size, err := o.p.FPDFText_GetFontSize(&requests.FPDFText_GetFontSize{TextPage: tp, Index: index}); err == nil {
+	if size, err := o.p.FPDFText_GetFontSize(&requests.FPDFText_GetFontSize{TextPage: tp, Index: first}); err == nil {
 		l.size = size.FontSize
 	}
+	o.style(tp, first, last, l)
 }

@@ -47,12 +47,7 @@ func runningHeads(d *document) map[[2]int]bool {
 	count := map[sign]int{}
 	visit := func(do func(i, j int, signs []sign)) {
 		for i, p := range d.pages {
-			for j, l := range p.lines {
-				atEdge := l.top < p.height*headZone || l.top > p.height*(1-headZone)
-				if atEdge && len(l.text) < 160 && (j < headEdges || j >= len(p.lines)-headEdges) {
-					do(i, j, signsOf(l, i))
-				}
-			}
+			eachEdge(p, func(j int, l line) { do(i, j, signsOf(l, i)) })
 		}
 	}
 	visit(func(_, _ int, signs []sign) {
@@ -69,6 +64,16 @@ func runningHeads(d *document) map[[2]int]bool {
 		}
 	})
 	return heads
+}
+
+// eachEdge calls do with the lines of a page that may be running heads.
+func eachEdge(p page, do func(j int, l line)) {
+	for j, l := range p.lines {
+		atEdge := l.top < p.height*headZone || l.top > p.height*(1-headZone)
+		if atEdge && len(l.text) < 160 && (j < headEdges || j >= len(p.lines)-headEdges) {
+			do(j, l)
+		}
+	}
 }
 
 var romanNumber = regexp.MustCompile(`^(?i)m{0,3}(cm|cd|d?c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})$`)

@@ -21,7 +21,7 @@ const (
 // outline walks the bookmarks itself: the library's own walk never returns
 // from a cycle. What is too deep or too much is left out, and cut is true.
 func (o *opened) outline(ctx context.Context) (found []bookmark, cut bool) {
-	w := outlineWalk{o: o, ctx: ctx, heights: map[int]float64{}}
+	w := outlineWalk{o: o, ctx: ctx}
 	if first, err := o.p.FPDFBookmark_GetFirstChild(&requests.FPDFBookmark_GetFirstChild{Document: o.doc}); err == nil {
 		w.siblings(first.Bookmark, nil)
 	}
@@ -32,12 +32,11 @@ func (o *opened) outline(ctx context.Context) (found []bookmark, cut bool) {
 }
 
 type outlineWalk struct {
-	o       *opened
-	ctx     context.Context
-	found   []bookmark
-	cut     bool
-	steps   int
-	heights map[int]float64
+	o     *opened
+	ctx   context.Context
+	found []bookmark
+	cut   bool
+	steps int
 }
 
 // place is what two bookmarks have in common that are the same one, met again
@@ -102,7 +101,7 @@ func (w *outlineWalk) aim(mark *bookmark, b references.FPDF_BOOKMARK) {
 		return
 	}
 	if index, err := p.FPDFDest_GetDestPageIndex(&requests.FPDFDest_GetDestPageIndex{Document: w.o.doc, Dest: *d.Dest}); err == nil && index.Index >= 0 {
-		mark.page, mark.y = index.Index, w.fromTop(*d.Dest, index.Index)
+		mark.page, mark.y = index.Index, w.o.fromTop(*d.Dest, index.Index)
 	}
 }
 
@@ -127,7 +126,7 @@ func (w *outlineWalk) direct() {
 			}
 			if b := &w.found[i]; b.page < 0 && m.DestInfo != nil && m.DestInfo.PageIndex >= 0 {
 				b.page = m.DestInfo.PageIndex
-				b.y = w.fromTop(m.DestInfo.Reference, b.page)
+				b.y = w.o.fromTop(m.DestInfo.Reference, b.page)
 			}
 			i++
 			visit(m.Children)
@@ -136,27 +135,32 @@ func (w *outlineWalk) direct() {
 	visit(all.Bookmarks)
 }
 
-func (w *outlineWalk) fromTop(dest references.FPDF_DEST, pageNo int) float64 {
-	height, ok := w.heights[pageNo]
-	if !ok {
-		if size, err := w.o.p.FPDF_GetPageSizeByIndex(&requests.FPDF_GetPageSizeByIndex{Document: w.o.doc, Index: pageNo}); err == nil {
-			height = size.Height
-		}
-		w.heights[pageNo] = height
-	}
-	view, err := w.o.p.FPDFDest_GetView(&requests.FPDFDest_GetView{Dest: dest})
+// fromTop is how far below the top of its page a destination is.
+func (o *opened) fromTop(dest references.FPDF_DEST, pageNo int) float64 {
+	view, err := o.p.FPDFDest_GetView(&requests.FPDFDest_GetView{Dest: dest})
 	if err != nil {
 		return 0
 	}
 	switch view.DestView {
 	case enums.FPDF_PDFDEST_VIEW_XYZ:
-		if at, err := w.o.p.FPDFDest_GetLocationInPage(&requests.FPDFDest_GetLocationInPage{Dest: dest}); err == nil && at.Y != nil {
-			return max(0, height-float64(*at.Y))
+		if at, err := o.p.FPDFDest_GetLocationInPage(&requests.FPDFDest_GetLocationInPage{Dest: dest}); err == nil && at.Y != nil {
+			return max(0, o.height(pageNo)-float64(*at.Y))
 		}
 	case enums.FPDF_PDFDEST_VIEW_FITH, enums.FPDF_PDFDEST_VIEW_FITBH:
 		if len(view.Params) > 0 {
-			return max(0, height-float64(view.Params[0]))
+			return max(0, o.height(pageNo)-float64(view.Params[0]))
 		}
 	}
 	return 0
+}
+
+func (o *opened) height(pageNo int) float64 {
+	h, known := o.heights[pageNo]
+	if !known {
+		if size, err := o.p.FPDF_GetPageSizeByIndex(&requests.FPDF_GetPageSizeByIndex{Document: o.doc, Index: pageNo}); err == nil {
+			h = size.Height
+		}
+		o.heights[pageNo] = h
+	}
+	return h
 }

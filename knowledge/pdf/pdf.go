@@ -16,12 +16,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"time"
+
+	"github.com/strandsgo/strands/knowledge/internal/bundle"
 )
 
 // Version names the converter in what it makes. A change of its output
 // changes it, so that bundles are made anew.
-const Version = "strands-go/pdf-1"
+const Version = "strands-go/pdf-2"
 
 // Options say how a document is converted. The zero value drops nothing.
 type Options struct {
@@ -50,8 +51,9 @@ type Report struct {
 	Pages     int      `json:"pages"`
 	WordsIn   int      `json:"wordsIn"`             // in the document, running heads aside
 	WordsKept int      `json:"wordsKept"`           // in the bodies of the concepts
+	HeadWords int      `json:"headWords"`           // in running heads and page numbers, which are left out
 	Unchanged bool     `json:"unchanged,omitempty"` // the bundle was there already
-	Problems  []string `json:"problems,omitempty"`
+	Problems  []string `json:"problems"`
 }
 
 // Error says what is wrong with a document.
@@ -67,20 +69,11 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.File, e.Reason) 
 // Unwrap returns PDFium's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-const manifestName = ".okf-manifest.json"
-
-// manifest is left in a bundle to know it again.
-type manifest struct {
-	Source    string `json:"source"` // SHA-256 of the document
-	Options   string `json:"options"`
-	Converter string `json:"converter"`
-	Report    Report `json:"report"`
-}
-
 // Convert makes the bundle dst, a folder, of the document src. The folder
 // appears when it is complete, or not at all; one that an earlier conversion
 // made is replaced, any other is an error. When source, options and converter
-// are those it was made with, nothing is done.
+// are those it was made with, nothing is done. A conversion that was cancelled
+// or killed goes on where it was when it is asked for again.
 //
 // A hostile document can take much time and memory: convert what you do not
 // trust with Options.Worker.
@@ -92,22 +85,30 @@ func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("converting: %w", err)
 	}
-	mark := manifest{Source: sum, Options: o.fingerprint(), Converter: Version}
-	old, err := readManifest(dst)
+	mark := &bundle.Manifest{Source: sum, Options: o.fingerprint(), Converter: Version}
+	old, err := bundle.ReadManifest(dst)
 	if err != nil {
 		return nil, err
 	}
-	if old != nil && !o.Force && old.Source == mark.Source && old.Options == mark.Options && old.Converter == mark.Converter {
-		old.Report.Unchanged = true
-		return &old.Report, nil
+	if !o.Force && old.Same(mark) {
+		report := &Report{}
+		if json.Unmarshal(old.Report, report) == nil {
+			report.Unchanged = true
+			return report, nil
+		}
 	}
 	o = o.withDefaults(src)
-	return stage(dst, mark, func(tmp string) (*Report, error) {
+	return bundle.Stage(dst, mark, interrupted, func(tmp string) (*Report, error) {
 		if o.Worker != nil {
 			return runWorker(ctx, src, tmp, o)
 		}
 		return convert(ctx, src, tmp, o)
 	})
+}
+
+// interrupted says whether what was read so far is worth keeping.
+func interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // convert makes the files of the bundle in the folder dir.
@@ -116,12 +117,11 @@ func convert(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := extract(ctx, e, src, o.Password, o.Workers, o.Progress)
+	d, err := extract(ctx, e, src, bundle.Spool(dir), o)
 	if err = errors.Join(err, e.close()); err != nil {
 		return nil, err
 	}
-	w := &writer{dir: dir, doc: d, o: o, clean: newCleaner(d), sections: carve(d, o.MaxLevels), now: time.Now().UTC()}
-	return w.bundle()
+	return write(dir, d, o)
 }
 
 func (o Options) withDefaults(src string) Options {
@@ -170,24 +170,4 @@ func hashFile(name string) (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// readManifest returns nil when there is nothing at dst.
-func readManifest(dst string) (*manifest, error) {
-	data, err := os.ReadFile(filepath.Join(dst, manifestName))
-	if errors.Is(err, os.ErrNotExist) {
-		entries, dirErr := os.ReadDir(dst)
-		if errors.Is(dirErr, os.ErrNotExist) || dirErr == nil && len(entries) == 0 {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("%s is there and was not made by a conversion; name another folder, or remove it", dst)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var m manifest
-	if json.Unmarshal(data, &m) != nil {
-		m = manifest{} // ours, but of no use: made anew
-	}
-	return &m, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -51,10 +52,14 @@ func bodies(t *testing.T, b *knowledge.Bundle) map[string]string {
 		}
 		text, _, _ := strings.Cut(r.Text, "## Subsections")
 		text, _, _ = strings.Cut(text, "## See also")
+		text = markup.ReplaceAllString(text, "")
 		all[c.ID] = strings.Join(strings.Fields(text), " ")
 	}
 	return all
 }
+
+// markup is what the converter adds to the words of a document.
+var markup = regexp.MustCompile("(?m)^(#{1,2} |```)")
 
 func wantBodies(t *testing.T, b *knowledge.Bundle, want map[string]string) {
 	t.Helper()

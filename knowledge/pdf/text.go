@@ -11,10 +11,13 @@ const endHyphen = '\ufffe'
 
 // cleaner turns the lines of sections into text. It knows the words of the
 // whole document, to tell "infor-mation" from "user-defined".
-type cleaner struct{ words map[string]bool }
+type cleaner struct {
+	words map[string]bool
+	size  float64 // of most of its text
+}
 
 func newCleaner(d *document) *cleaner {
-	c := &cleaner{words: map[string]bool{}}
+	c := &cleaner{words: map[string]bool{}, size: bodySize(d)}
 	for _, p := range d.pages {
 		for _, l := range p.lines {
 			for w := range strings.FieldsFuncSeq(l.text, func(r rune) bool { return !unicode.IsLetter(r) && r != endHyphen }) {
@@ -67,22 +70,94 @@ func (c *cleaner) join(s string) string {
 	return b.String()
 }
 
-// body makes Markdown of a section's lines: paragraphs are kept apart where the
-// page leaves room, and what would be read as markup is escaped.
-func (c *cleaner) body(lines []line) string {
+// body makes Markdown of the lines of a section with that title: headings and
+// code are marked, paragraphs are kept apart where the page leaves room, and
+// what would be read as markup is escaped.
+func (c *cleaner) body(title string, lines []line) string {
 	var b strings.Builder
-	for i, l := range lines {
-		text := c.line(l.text)
+	title = letters(title)
+	for i := 0; i < len(lines); {
+		text := c.line(lines[i].text)
 		if strings.TrimSpace(text) == "" {
+			i++
 			continue
 		}
-		if i > 0 && l.page == lines[i-1].page && l.top-lines[i-1].top > 1.8*max(l.size, lines[i-1].size, 6) {
+		if b.Len() > 0 && gap(lines, i) {
 			b.WriteByte('\n')
 		}
-		b.WriteString(escape(text))
+		if n := codeLines(lines[i:]); n > 0 {
+			c.code(&b, lines[i:i+n])
+			i += n
+			continue
+		}
+		switch {
+		case i == 0 && startsWith(lines, title, false):
+			b.WriteString("# " + strings.TrimSpace(text))
+		case c.isHeading(lines, i):
+			b.WriteString("## " + strings.TrimSpace(text))
+		default:
+			b.WriteString(escape(text))
+		}
 		b.WriteByte('\n')
+		i++
 	}
 	return b.String()
+}
+
+// gap says whether the page leaves room above line i.
+func gap(lines []line, i int) bool {
+	return i > 0 && lines[i].page == lines[i-1].page && lines[i].top-lines[i-1].top > 1.8*max(lines[i].size, lines[i-1].size, 6)
+}
+
+// codeLines counts the lines of code at the front.
+func codeLines(lines []line) int {
+	n := 0
+	for n < len(lines) && lines[n].mono {
+		n++
+	}
+	return n
+}
+
+const maxIndent = 60 // characters
+
+// code writes lines as a fenced block, each as far to the right as on its page.
+func (c *cleaner) code(b *strings.Builder, lines []line) {
+	left, fence := map[int]float64{}, "```" // the leftmost of each page
+	for _, l := range lines {
+		if at, ok := left[l.page]; !ok || l.left < at {
+			left[l.page] = l.left
+		}
+		for strings.Contains(l.text, fence) {
+			fence += "`"
+		}
+	}
+	b.WriteString(fence + "\n")
+	for i, l := range lines {
+		if gap(lines, i) {
+			b.WriteByte('\n')
+		}
+		indent := 0
+		if l.advance > 0 {
+			indent = min(int((l.left-left[l.page])/l.advance+.5), maxIndent)
+		}
+		b.WriteString(strings.Repeat(" ", indent) + strings.TrimLeft(c.line(l.text), " ") + "\n")
+	}
+	b.WriteString(fence + "\n")
+}
+
+const maxHeading = 100 // bytes
+
+// isHeading says whether line i stands for itself in bold or larger type than
+// the document's.
+func (c *cleaner) isHeading(lines []line, i int) bool {
+	l := lines[i]
+	if !l.bold && l.size < c.size*headingSize || len(l.text) > maxHeading || strings.HasSuffix(l.text, ".") || !strings.ContainsFunc(l.text, unicode.IsLetter) {
+		return false
+	}
+	like := func(j int) bool {
+		return j >= 0 && j < len(lines) && lines[j].page == l.page && lines[j].bold == l.bold && lines[j].size == l.size && !gap(lines, max(i, j))
+	}
+	return !like(i-1) && !like(i+1) // several are a paragraph, or a table
 }
 
 // escape keeps a line of plain text from being a heading, a fence, a rule or a
