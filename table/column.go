@@ -20,7 +20,7 @@ import (
 type kind int
 
 const (
-	kindNone    kind = iota // nothing but nulls so far
+	kindNone kind = iota // nothing but nulls so far
 	kindBool
 	kindInt
 	kindUint // beyond int64

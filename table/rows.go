@@ -36,7 +36,7 @@ func (l Limits) withDefaults() Limits {
 
 // TooBigError says that a query has more rows than its limits allow.
 type TooBigError struct {
-	Rows  int   // that were read
+	Rows  int    // that were read
 	Limit string // the limit that was reached: "10000000 rows", "256 MiB"
 }
 

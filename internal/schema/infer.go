@@ -164,11 +164,21 @@ func (in *inferer) defName(t reflect.Type) string {
 	}
 }
 
+// Describer is a type that says itself how it looks in JSON. The zero value is
+// asked.
+type Describer interface{ JSONSchema() json.RawMessage }
+
 // wellKnown describes the types whose JSON form is not that of their kind;
 // nil for all others.
 func (own Types) wellKnown(t reflect.Type) *jsonschema.Schema {
 	if s := own[t]; s != nil {
 		return s.CloneSchemas()
+	}
+	if d, ok := reflect.Zero(t).Interface().(Describer); ok && t.Kind() != reflect.Pointer {
+		s := new(jsonschema.Schema)
+		if json.Unmarshal(d.JSONSchema(), s) == nil {
+			return s
+		}
 	}
 	p := reflect.PointerTo(t)
 	switch {
