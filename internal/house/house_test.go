@@ -28,6 +28,7 @@ const module = "github.com/strandsgo/strands"
 var mayImport = map[string][]string{
 	"":                        {},
 	"agentcore":               {"", "python", "agentcore/..."},
+	"agentcore/javascript":    {},
 	"artifact":                {""},
 	"artifact/s3":             {"", "artifact"},
 	"bench/...":               {"..."},
