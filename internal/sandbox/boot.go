@@ -15,7 +15,10 @@ var bootFiles embed.FS
 
 // bootModules are the modules of the bootstrap in the order in which they
 // need one another.
-var bootModules = []string{"kernel", "landlock", "root", "confine", "zygote"}
+var bootModules = []string{"kernel", "landlock", "root", "confine", "keeper", "zygote"}
+
+// controlFD is where a process has its socket.
+const controlFD = 3
 
 // stub is what the interpreter is started with: it executes a source that
 // comes over the control socket. There is no file and no limit to its size.
@@ -45,6 +48,7 @@ type bootConfig struct {
 	Readable     []string          `json:"readable"`
 	Required     []string          `json:"required"` // must be readable by the session's user
 	Programs     bool              `json:"programs"`
+	Forks        bool              `json:"forks"`        // the filter asks this program about them
 	Capabilities uint64            `json:"capabilities"` // that this program has
 	Remove       string            `json:"remove"`       // folder to remove when the host is gone
 	Cgroups      []cgroupHandle    `json:"cgroups"`

@@ -28,7 +28,7 @@ type message struct {
 	Preload   string `json:"preload"`   // the module that cannot be preloaded
 	Reason    string `json:"reason"`
 
-	Forked uint32 `json:"forked"` // with a pidfd
+	Forked uint32 `json:"forked"` // with pidfds of it and, at LevelNamespaces, of its keeper
 
 	Exited uint32  `json:"exited"`
 	Status uint32  `json:"status"` // as wait4 gives it
@@ -62,54 +62,56 @@ func (c *control) send(v any, fds ...int) error {
 	return err
 }
 
-// receive reads one frame and the descriptor that came with it; -1 when none
-// did.
-func (c *control) receive() (message, int, error) {
-	var head [4]byte
-	oob := make([]byte, unix.CmsgSpace(4*4))
-	n, oobn, _, _, err := c.conn.ReadMsgUnix(head[:], oob)
-	if err != nil {
-		return message{}, -1, err
-	}
-	if n == 0 {
-		return message{}, -1, io.EOF
-	}
-	fd, err := oneRight(oob[:oobn])
-	if err == nil {
-		_, err = io.ReadFull(c.conn, head[n:])
-	}
-	var m message
-	if err == nil {
-		m, err = readJSON[message](c.conn, binary.LittleEndian.Uint32(head[:]), maxMessage)
-	}
-	if err != nil && fd >= 0 {
-		unix.Close(fd)
-		fd = -1
-	}
-	return m, fd, err
+// receive reads one frame and the descriptors that came with it.
+func (c *control) receive() (message, []int, error) {
+	return receiveFrame[message](c.conn, maxMessage)
 }
 
-// oneRight returns the descriptor in a control message, and closes others.
-func oneRight(oob []byte) (int, error) {
+// receiveFrame reads one frame of at most limit bytes, and the descriptors
+// that came with it, which are the caller's unless there is an error.
+func receiveFrame[T any](conn *net.UnixConn, limit uint32) (v T, fds []int, err error) {
+	var head [4]byte
+	oob := make([]byte, unix.CmsgSpace(4*4))
+	n, oobn, _, _, err := conn.ReadMsgUnix(head[:], oob)
+	if err != nil {
+		return v, nil, err
+	}
+	if n == 0 {
+		return v, nil, io.EOF
+	}
+	fds, err = rights(oob[:oobn])
+	if err == nil {
+		_, err = io.ReadFull(conn, head[n:])
+	}
+	if err == nil {
+		v, err = readJSON[T](conn, binary.LittleEndian.Uint32(head[:]), limit)
+	}
+	if err != nil {
+		closeAll(fds)
+		return v, nil, err
+	}
+	return v, fds, nil
+}
+
+// rights returns the descriptors in a control message.
+func rights(oob []byte) ([]int, error) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	fd := -1
+	var all []int
 	for _, m := range msgs {
-		fds, err := unix.ParseUnixRights(&m)
-		if err != nil {
-			continue
-		}
-		for _, f := range fds {
-			if fd < 0 {
-				fd = f
-			} else {
-				unix.Close(f)
-			}
+		if fds, err := unix.ParseUnixRights(&m); err == nil {
+			all = append(all, fds...)
 		}
 	}
-	return fd, nil
+	return all, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
 }
 
 // readJSON reads a value of size bytes, refused above limit before anything

@@ -38,10 +38,7 @@ type forkLimits struct {
 // verified from outside. ctx bounds the opening only. When the zygote has
 // ended the error is ErrZygote.
 func (z *Zygote) Fork(ctx context.Context, cfg SessionConfig) (Process, error) {
-	s := &session{
-		z: z, limits: cfg.Limits.withDefaults(), handle: -1,
-		forked: make(chan struct{}), exited: make(chan struct{}),
-	}
+	s := z.newSession(cfg.Limits.withDefaults())
 	var err error
 	if cfg.Binds, err = z.checkBinds(cfg.Binds); err != nil {
 		return nil, err
@@ -65,65 +62,69 @@ func (z *Zygote) Fork(ctx context.Context, cfg SessionConfig) (Process, error) {
 	return s, nil
 }
 
+func (z *Zygote) newSession(l Limits) *session {
+	return &session{z: z, limits: l, handle: -1, forked: make(chan struct{}), exited: make(chan struct{})}
+}
+
 // ask makes what the session needs and sends the request. When it succeeds the
 // session is in the books and wants to be closed.
 func (z *Zygote) ask(s *session, cfg SessionConfig) (err error) {
-	var theirs, w *os.File
-	slot := -1
-	defer func() {
-		for _, f := range []*os.File{theirs, w} {
-			if f != nil {
-				f.Close()
-			}
-		}
-		if err == nil {
-			return
-		}
-		if s.conn != nil {
-			s.conn.Close()
-		}
-		if s.output != nil {
-			s.output.Close()
-		}
-		if slot >= 0 {
-			z.users.give(slot)
-		}
-		if s.dir != "" {
-			os.RemoveAll(s.dir)
-		}
-	}()
-	if slot, err = z.users.take(); err != nil {
+	slot, err := z.users.take()
+	if err != nil {
 		return err
 	}
-	s.slot = slot
-	if s.conn, theirs, err = socketPair("session"); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+	s.family = newFamily(z, slot, s)
+	defer func() {
+		if err != nil {
+			s.hangUp()
+			z.forget(s)
+			z.users.give(slot)
+			if s.dir != "" {
+				os.RemoveAll(s.dir)
+			}
+		}
+	}()
+	theirs, w, err := s.connect()
+	if err != nil {
+		return err
 	}
-	if s.output, w, err = outputPipe(); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
+	defer theirs.Close()
+	defer w.Close()
 	if z.folder != nil {
 		if s.dir, err = z.folder.session(z.hostUser(s)); err != nil {
 			return err
 		}
 	}
-	z.mu.Lock()
-	if z.ended {
-		z.mu.Unlock()
-		return fmt.Errorf("sandbox: %w", ErrZygote)
+	if err := z.enter(s); err != nil {
+		return err
 	}
-	z.next++
-	s.id = z.next
-	z.sessions[s.id] = s
-	z.mu.Unlock()
-	err = z.control.send(z.request(s, cfg), int(theirs.Fd()), int(w.Fd()))
-	if err != nil {
-		z.mu.Lock()
-		delete(z.sessions, s.id)
-		z.mu.Unlock()
+	if err := z.control.send(z.request(s, cfg), int(theirs.Fd()), int(w.Fd())); err != nil {
 		return fmt.Errorf("sandbox: %w: %w", ErrZygote, err)
 	}
 	return nil
+}
+
+// connect makes the socket and the output of a process and returns its ends of
+// them.
+func (s *session) connect() (theirs, w *os.File, err error) {
+	if s.conn, theirs, err = socketPair("session"); err != nil {
+		return nil, nil, fmt.Errorf("sandbox: %w", err)
+	}
+	if s.output, w, err = outputPipe(); err != nil {
+		theirs.Close()
+		return nil, nil, fmt.Errorf("sandbox: %w", err)
+	}
+	return theirs, w, nil
+}
+
+// hangUp undoes connect.
+func (s *session) hangUp() {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	if s.output != nil {
+		s.output.Close()
+	}
 }
 
 // hostUser is the session's user as this program sees it.
@@ -131,13 +132,13 @@ func (z *Zygote) hostUser(s *session) int {
 	if z.users.first == 0 {
 		return z.self.uid
 	}
-	return int(z.users.first) + s.slot
+	return int(z.users.first) + s.family.slot
 }
 
 func (z *Zygote) request(s *session, cfg SessionConfig) forkRequest {
 	r := forkRequest{ID: s.id, Folders: [2]string{"/work", "/tmp"}, Binds: [][2]string{}}
 	if z.users.first != 0 {
-		r.User = insideFirst + s.slot
+		r.User = insideFirst + s.family.slot
 		if z.level == LevelFiltered {
 			r.User = z.hostUser(s)
 		}
@@ -176,10 +177,12 @@ func (s *session) open(ctx context.Context, cfg SessionConfig) error {
 		return fmt.Errorf("sandbox: finding the session's process: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })
-	h, err := readHandshake(s.conn)
+	h, fds, err := receiveFrame[handshake](s.conn, 64<<10)
 	if !stop() || ctx.Err() != nil {
+		closeAll(fds)
 		return ctx.Err()
 	}
+	s.family.listen(fds)
 	switch {
 	case err != nil:
 		return fmt.Errorf("sandbox: the session ended while it was confined (%w)%s", err, s.lastWords())
@@ -196,6 +199,7 @@ func (s *session) open(ctx context.Context, cfg SessionConfig) error {
 	if err := want.verify(s.pid); err != nil {
 		return fmt.Errorf("sandbox: the session is not confined as it should be: %w", err)
 	}
+	s.want, s.shook = want, h
 	s.report = s.describe(h, s.enterCgroup())
 	return nil
 }
@@ -221,13 +225,19 @@ func (s *session) describe(h handshake, missing []string) Report {
 	r := Report{
 		Level: s.z.level, FilesRead: "listed", FilesWrite: "session", FileMetadata: "hidden", Network: "none",
 		UnixSockets: "none", Processes: "none", Threads: "own", Signals: "own", Memory: "rlimit", CPU: "rlimit",
-		Disk: "quota", Kernel: "allowlist", ProcFS: "own", Landlock: h.Ready.Landlock, Missing: missing,
+		Disk: "quota", Kernel: "allowlist", ProcFS: "own", Forks: "asked", Landlock: h.Ready.Landlock, Missing: missing,
 	}
 	if s.z.level == LevelFiltered {
 		r.FileMetadata, r.Disk, r.ProcFS = "visible", "per-file", "none"
 	}
 	if s.z.cfg.Processes {
 		r.Processes = "contained"
+	}
+	if s.noFork() != "" {
+		r.Forks = "none"
+	}
+	if h.Ready.NoFork != "" {
+		r.Missing = append(r.Missing, "forks: "+h.Ready.NoFork)
 	}
 	if s.group != nil && s.group.memory != "" {
 		r.Memory = "cgroup"

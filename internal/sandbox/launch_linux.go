@@ -2,10 +2,8 @@ package sandbox
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -124,7 +122,8 @@ func (z *Zygote) bootConfig(preload []string) (bootConfig, error) {
 		if err := checkOutside(plan); err != nil {
 			return bootConfig{}, err
 		}
-		p = profile{anySignal: true, programs: z.cfg.Processes}
+		cfg.Forks = !z.cfg.Processes
+		p = profile{anySignal: true, programs: z.cfg.Processes, notifyFork: cfg.Forks}
 		cfg.Readable = append(cfg.Readable, "/proc")
 	}
 	if cfg.Filter, err = machine.compile(p); err != nil {
@@ -229,10 +228,8 @@ func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
 	if _, err := conn.Write(payload); err != nil {
 		return z.died(ctx, err)
 	}
-	m, fd, err := z.control.receive()
-	if fd >= 0 {
-		unix.Close(fd)
-	}
+	m, fds, err := z.control.receive()
+	closeAll(fds)
 	switch {
 	case err != nil:
 		return z.died(ctx, err)
@@ -272,21 +269,14 @@ func (z *Zygote) died(ctx context.Context, err error) error {
 	return fmt.Errorf("sandbox: the warm parent ended while it started (%w): %s", err, z.trace)
 }
 
-// readHandshake reads what a fresh session says of itself.
-func readHandshake(r io.Reader) (handshake, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return handshake{}, err
-	}
-	return readJSON[handshake](r, binary.LittleEndian.Uint32(head[:]), 64<<10)
-}
-
-// handshake is the one message of the bootstrap in a session.
+// handshake is the one message of the bootstrap in a session. It brings the
+// listener of the system call filter.
 type handshake struct {
 	Ready *struct {
-		OwnUser  bool `json:"own_user"`
-		Proc     bool `json:"proc"`
-		Landlock int  `json:"landlock"`
+		OwnUser  bool   `json:"own_user"`
+		Proc     bool   `json:"proc"`
+		Landlock int    `json:"landlock"`
+		NoFork   string `json:"no_fork"` // why there is no listener
 	} `json:"ready"`
 	Failed string `json:"failed"`
 }

@@ -137,12 +137,12 @@ func TestReport(t *testing.T) {
 	want := map[Level]Report{
 		LevelNamespaces: {
 			Level: LevelNamespaces, FilesRead: "listed", FilesWrite: "session", FileMetadata: "hidden", Network: "none",
-			UnixSockets: "none", Processes: "none", Threads: "own", Signals: "own", CPU: "rlimit", Disk: "quota",
+			UnixSockets: "none", Processes: "none", Forks: "asked", Threads: "own", Signals: "own", CPU: "rlimit", Disk: "quota",
 			Kernel: "allowlist", ProcFS: "own",
 		},
 		LevelFiltered: {
 			Level: LevelFiltered, FilesRead: "listed", FilesWrite: "session", FileMetadata: "visible", Network: "none",
-			UnixSockets: "none", Processes: "none", Signals: "own", CPU: "rlimit", Disk: "per-file",
+			UnixSockets: "none", Processes: "none", Forks: "none", Signals: "own", CPU: "rlimit", Disk: "per-file",
 			Kernel: "allowlist", ProcFS: "none",
 		},
 	}

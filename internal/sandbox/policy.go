@@ -94,7 +94,8 @@ type profile struct {
 	pretendOwner bool
 	// programs lets it fork and execute.
 	programs bool
-	// notifyFork asks the listener about each fork instead of refusing it.
+	// notifyFork asks the listener about each fork, and each setsid, by which
+	// a fork says that it is there, instead of refusing them.
 	notifyFork bool
 }
 
@@ -120,7 +121,7 @@ func (p profile) rules() map[string]action {
 	r["clone3"] = always(retENOSYS)
 	r["clone"] = p.clone()
 	if p.notifyFork && !p.programs {
-		set([]string{"fork"}, always(retNotify))
+		set([]string{"fork", "setsid"}, always(retNotify))
 	}
 	signal := ownPid()
 	if p.anySignal {

@@ -92,3 +92,26 @@ type Exit struct {
 	Time   bool          // killed by the limit of processor time
 	CPU    time.Duration // processor time used; 0 when unknown
 }
+
+// Forker is an optional method set of a Process.
+type Forker interface {
+	// Fork makes a copy of the process as it stands, memory and open files and
+	// all, with a socket, an output, limits and a cgroup of its own. The copy
+	// is confined and verified like its origin; both see the same folders.
+	//
+	// ask makes the process fork: when it returns nil, the process has called
+	// fork once and the copy's first call is setsid. No other fork succeeds,
+	// before or after. ctx bounds the wait for the copy. The error is a
+	// *ForkError when nothing was forked for a reason that can be told.
+	Fork(ctx context.Context, ask func() error) (Process, error)
+}
+
+// ForkError says why a process was not forked. The process is as it was.
+type ForkError struct {
+	Reason string
+	// Never: it cannot be forked at all, where and as it was opened.
+	Never bool
+}
+
+// Error implements error.
+func (e *ForkError) Error() string { return "sandbox: cannot fork: " + e.Reason }

@@ -29,6 +29,7 @@ type Report struct {
 	Network      string // "none" | "open"
 	UnixSockets  string // "none" | "open"
 	Processes    string // "none": can start none | "contained": they die with the session | "open"
+	Forks        string // "asked": of a session by this program, and by nobody else | "none"
 	Threads      string // "own": a limit for this session | "shared": with other sessions | "unlimited"
 	Signals      string // "own": reach this session only | "open"
 	Memory       string // "cgroup": and rlimit | "rlimit" | "none"
@@ -198,7 +199,7 @@ func (r Report) CheckDemand() error {
 func Unconfined(missing ...string) Report {
 	return Report{
 		Level: LevelNone, FilesRead: "all", FilesWrite: "all", FileMetadata: "visible", Network: "open",
-		UnixSockets: "open", Processes: "open", Threads: "unlimited", Signals: "open", Memory: "none", CPU: "none",
+		UnixSockets: "open", Processes: "open", Forks: "none", Threads: "unlimited", Signals: "open", Memory: "none", CPU: "none",
 		Disk: "none", Kernel: "none", ProcFS: "host", Missing: missing,
 	}
 }
@@ -206,9 +207,9 @@ func Unconfined(missing ...string) Report {
 // String is the report on one line.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (read %s, write %s, metadata %s, network %s, unix sockets %s, processes %s, threads %s, signals %s, "+
-		"memory %s, cpu %s, disk %s, kernel %s, proc %s, landlock %d)", r.Level, r.FilesRead, r.FilesWrite, r.FileMetadata,
-		r.Network, r.UnixSockets, r.Processes, r.Threads, r.Signals, r.Memory, r.CPU, r.Disk, r.Kernel, r.ProcFS, r.Landlock)
+	fmt.Fprintf(&b, "%s (read %s, write %s, metadata %s, network %s, unix sockets %s, processes %s, forks %s, threads %s, "+
+		"signals %s, memory %s, cpu %s, disk %s, kernel %s, proc %s, landlock %d)", r.Level, r.FilesRead, r.FilesWrite, r.FileMetadata,
+		r.Network, r.UnixSockets, r.Processes, r.Forks, r.Threads, r.Signals, r.Memory, r.CPU, r.Disk, r.Kernel, r.ProcFS, r.Landlock)
 	if len(r.Missing) > 0 {
 		fmt.Fprintf(&b, "; missing: %s", strings.Join(r.Missing, "; "))
 	}

@@ -23,7 +23,10 @@ const dying = 10 * time.Second
 type session struct {
 	z      *Zygote
 	id     uint32
-	slot   int
+	family *family
+	live   bool        // forked from another session
+	want   expectation // that was verified
+	shook  handshake
 	limits Limits
 	conn   *net.UnixConn
 	output *os.File
@@ -98,6 +101,7 @@ func (s *session) Wait(ctx context.Context) (Exit, error) {
 func (s *session) Close() error {
 	s.closeOnce.Do(func() {
 		s.killed.Store(true)
+		last := s.family.leave(s)
 		if err := s.signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			s.closeErr = err
 		}
@@ -109,6 +113,9 @@ func (s *session) Close() error {
 		}
 		s.output.Close()
 		s.z.forget(s)
+		if last {
+			s.closeErr = errors.Join(s.closeErr, s.family.end())
+		}
 		s.group.close()
 		if s.dir != "" {
 			s.closeErr = errors.Join(s.closeErr, os.RemoveAll(s.dir))
@@ -123,11 +130,15 @@ func (s *session) Close() error {
 	return s.closeErr
 }
 
-// started takes the handle of the process; called once, by the reader.
-func (s *session) started(handle int) {
+// started takes the handles of the process and of its keeper; called once, by
+// the reader.
+func (s *session) started(handles []int) {
 	s.mu.Lock()
-	s.handle = handle
+	s.handle = handles[0]
 	s.mu.Unlock()
+	if len(handles) > 1 {
+		s.family.keep(handles[1])
+	}
 	close(s.forked)
 }
 
@@ -166,15 +177,17 @@ func (s *session) orphaned() {
 	close(s.exited)
 }
 
-// waitHandle waits until the process behind a pidfd has ended.
-func waitHandle(handle int, limit time.Duration) {
+// waitHandle waits until the process behind a pidfd has ended, and says
+// whether it has.
+func waitHandle(handle int, limit time.Duration) bool {
 	end := time.Now().Add(limit)
 	for left := limit; left > 0; left = time.Until(end) {
 		fds := []unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}
 		if n, err := unix.Poll(fds, int(left.Milliseconds())+1); n > 0 || (err != nil && err != unix.EINTR) {
-			return
+			return n > 0
 		}
 	}
+	return false
 }
 
 // pidOf reads the pid of a pidfd, as this program sees it.

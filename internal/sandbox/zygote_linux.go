@@ -152,7 +152,7 @@ func (b *brokenLevels) remember(l Level, exe, reason string) {
 // receive is the one reader of the control socket. It ends with the zygote.
 func (z *Zygote) receive() {
 	for {
-		m, fd, err := z.control.receive()
+		m, fds, err := z.control.receive()
 		if err != nil {
 			break
 		}
@@ -160,12 +160,10 @@ func (z *Zygote) receive() {
 		s := z.sessions[max(m.Forked, m.Exited)]
 		z.mu.Unlock()
 		switch {
-		case s == nil:
-			if fd >= 0 {
-				unix.Close(fd)
-			}
+		case s == nil || m.Forked != 0 && len(fds) == 0:
+			closeAll(fds)
 		case m.Forked != 0:
-			s.started(fd)
+			s.started(fds)
 		case m.Exited != 0:
 			s.ended(unix.WaitStatus(m.Status), time.Duration(m.CPU*float64(time.Second)))
 		}
@@ -178,7 +176,9 @@ func (z *Zygote) receive() {
 		select {
 		case <-s.exited:
 		default:
-			s.orphaned()
+			if !s.live { // that one is watched
+				s.orphaned()
+			}
 		}
 	}
 	// What is left of it has no purpose: it may only be slow to notice.
@@ -188,12 +188,24 @@ func (z *Zygote) receive() {
 	close(z.done)
 }
 
+// enter puts a session into the books, under a number of its own.
+func (z *Zygote) enter(s *session) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.ended {
+		return fmt.Errorf("sandbox: %w", ErrZygote)
+	}
+	z.next++
+	s.id = z.next
+	z.sessions[s.id] = s
+	return nil
+}
+
 // forget takes a closed session out of the books.
 func (z *Zygote) forget(s *session) {
 	z.mu.Lock()
 	delete(z.sessions, s.id)
 	z.mu.Unlock()
-	z.users.give(s.slot)
 }
 
 // Report is what every session of the zygote is verified to have; one with

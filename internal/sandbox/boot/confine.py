@@ -115,11 +115,18 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _load_filter(template: "dict[str, Any]") -> None:
+def _load_filter(template: "dict[str, Any]", listen: bool, notes: "dict[str, Any]") -> int:
+    """Returns the listener that the filter asks about forks; -1 when there is none, and notes why."""
     code = bytearray(template["code"])
     for offset in template["pid_at"] or ():
         code[offset : offset + 4] = os.getpid().to_bytes(4, sys.byteorder)
-    kernel.load_filter(bytes(code))
+    if listen:
+        try:
+            return kernel.load_filter(bytes(code), True)
+        except kernel.StepError as e:  # a container's filter has one already
+            notes["no_fork"] = str(e)
+    kernel.load_filter(bytes(code), False)
+    return -1
 
 
 def _verify(filtered: bool, has_landlock: bool) -> None:
@@ -147,10 +154,12 @@ def _check_readable(paths: "list[str]") -> None:
             )
 
 
-def confine(config: "dict[str, Any]", session: "dict[str, Any]", state: "dict[str, Any]") -> "dict[str, Any]":
-    """Confines this process as the level of config says. Returns what the host cannot see."""
+def confine(
+    config: "dict[str, Any]", session: "dict[str, Any]", state: "dict[str, Any]"
+) -> "tuple[dict[str, Any], int]":
+    """Confines this process as the level of config says. Returns what the host cannot see, and the filter's listener."""
     filtered = config["level"] == "filtered"
-    notes: "dict[str, Any]" = {}
+    notes: "dict[str, Any]" = {"no_fork": ""}
     os.setsid()  # kill(0) must not reach the neighbours
     kernel.set_name("python-session")
     if not filtered:
@@ -178,7 +187,7 @@ def confine(config: "dict[str, Any]", session: "dict[str, Any]", state: "dict[st
     abi = state["landlock"]
     if abi:
         landlock.restrict(abi, _rules(config, session))
-    _load_filter(config["filter"])
+    listener = _load_filter(config["filter"], config["forks"], notes)
     _verify(filtered, abi > 0)
     notes.update(landlock=abi, proc=state["proc"])
-    return notes
+    return notes, listener

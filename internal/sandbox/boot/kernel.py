@@ -143,10 +143,13 @@ def set_capabilities(keep: int) -> None:
     check(syscall("capset", header, data), "dropping capabilities")
 
 
-def load_filter(code: bytes) -> None:
+def load_filter(code: bytes, listen: bool) -> int:
+    """Returns the descriptor of the listener when there is to be one."""
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
-    check(syscall("seccomp", 1, 0, program), "loading the system call filter")
+    flags = 8 if listen else 0  # SECCOMP_FILTER_FLAG_NEW_LISTENER
+    step = "listening to the system call filter" if listen else "loading the system call filter"
+    return check(syscall("seccomp", 1, flags, program), step)
 
 
 def close_from(first: int) -> None:

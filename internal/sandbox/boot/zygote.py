@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any, Callable, NoReturn
 
 import _sandbox_confine as confine
+import _sandbox_keeper as keeper
 import _sandbox_kernel as kernel
 import _sandbox_landlock as landlock
 import _sandbox_root as root
@@ -94,6 +95,7 @@ def _isolate(config: "Frame") -> "Frame":
     state["no_proc"] = root.build(config["root"])
     state["proc"] = state["no_proc"] == ""
     kernel.set_host_name("sandbox")
+    state["keepers"] = keeper.Keepers(state["pid_ns"])
     return state
 
 
@@ -161,19 +163,22 @@ class Zygote:
         self.control.send({"exited": number, "status": status, "cpu": cpu})
 
     def fork(self, session: "Frame", fds: "list[int]") -> None:
-        """Forks the session; fds are its socket and its output."""
-        in_namespaces = self.config["level"] != "filtered"
-        if in_namespaces:
-            kernel.unshare(kernel.NEWPID, "unsharing the pid namespace")
+        """Forks the session; fds are its socket and its output. The host gets handles of it and of its keeper."""
+        handles = []
+        if self.config["level"] != "filtered":
+            handles.append(self.state["keepers"].take())
+            kernel.setns(handles[0], kernel.NEWPID, "entering the pid namespace")
         pid = os.fork()
         if pid == 0:
             self.become(session, fds)
-        if in_namespaces:
+        if handles:
             kernel.setns(self.state["pid_ns"], kernel.NEWPID, "returning to the pid namespace")
         pidfd = kernel.pidfd_open(pid)
         self.children[pidfd] = (session["id"], pid)
         self.poll.register(pidfd, select.POLLIN)
-        self.control.send({"forked": session["id"]}, pidfd)
+        self.control.send({"forked": session["id"]}, pidfd, *handles)
+        for handle in handles:
+            os.close(handle)
 
     def become(self, session: "Frame", fds: "list[int]") -> NoReturn:
         """Turns this fork into the session. Never returns into the parent's code."""
@@ -183,8 +188,9 @@ class Zygote:
             os.dup2(fds[0], CONTROL, inheritable=False)
             os.dup2(fds[1], 1)
             os.dup2(fds[1], 2)
+            listener = -1
             try:
-                notes = confine.confine(self.config, session, self.state)
+                notes, listener = confine.confine(self.config, session, self.state)
                 answer = {"ready": notes}
             except BaseException as e:
                 answer = {"failed": str(e) or type(e).__name__}
@@ -192,8 +198,7 @@ class Zygote:
             _forget_folders()
             _reseed()
             faulthandler.enable(2)
-            body = json.dumps(answer).encode()
-            os.write(CONTROL, len(body).to_bytes(4, "little") + body)
+            _hand_over(answer, listener)
             if "ready" in answer:
                 entry = self.entry
                 _forget_bootstrap()
@@ -238,6 +243,15 @@ def _remove_folder(name: str, parent: int) -> None:
             if e.errno != errno.EBUSY:
                 return  # the next start sweeps it
             time.sleep(0.002)  # the kernel is about to take the last process out
+
+
+def _hand_over(answer: "Frame", listener: int) -> None:
+    """Tells the host, which alone has the listener from now on."""
+    host = Control(os.dup(CONTROL))
+    host.send(answer, *([] if listener < 0 else [listener]))
+    host.socket.close()
+    if listener >= 0:
+        os.close(listener)
 
 
 def _forget_bootstrap() -> None:

@@ -1,0 +1,173 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxForks bounds the forks of a session, and their forks, that live at once.
+const maxForks = 16
+
+// family is the processes of one pid namespace: a keeper, which runs nothing,
+// a session, and the forks of it. They share the user, the folders and the
+// system call filter; each has its own socket, limits and cgroup.
+type family struct {
+	z    *Zygote
+	slot int           // of the user
+	turn chan struct{} // holds the right to fork
+
+	mu       sync.Mutex
+	keeper   int               // pidfd, which ends all when it is killed; -1 = there is none
+	members  map[*session]bool // that were not closed
+	asked    *admission        // the fork under way
+	listener *listener         // nil = nothing is asked, so nothing forks
+	watching sync.WaitGroup
+}
+
+func newFamily(z *Zygote, slot int, first *session) *family {
+	f := &family{z: z, slot: slot, keeper: -1, turn: make(chan struct{}, 1), members: map[*session]bool{first: true}}
+	f.turn <- struct{}{}
+	return f
+}
+
+// keep takes the handle of the keeper.
+func (f *family) keep(handle int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keeper = handle
+	if len(f.members) == 0 {
+		_ = unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0)
+	}
+}
+
+// listen takes the listener of the filter, if there is one.
+func (f *family) listen(fds []int) {
+	if len(fds) != 1 {
+		closeAll(fds)
+		return
+	}
+	l, err := newListener(fds[0])
+	if err != nil {
+		return // then every fork fails
+	}
+	f.mu.Lock()
+	f.listener = l
+	f.mu.Unlock()
+	f.watching.Go(func() { f.watch(l) })
+}
+
+// watch answers what the filter asks. Nothing is let through that was not
+// ordered, and each order lets one thing through once.
+func (f *family) watch(l *listener) {
+	calls := archFor(runtime.GOARCH).nr
+	for {
+		n, ok := l.next()
+		if !ok {
+			return
+		}
+		f.mu.Lock()
+		a := f.asked
+		switch {
+		case a == nil:
+			l.refuse(n)
+		case n.nr == int32(calls["setsid"]):
+			a.arrive(l, n)
+		default:
+			a.clone(l, n, calls)
+		}
+		f.mu.Unlock()
+	}
+}
+
+// add makes a fork a member.
+func (f *family) add(s *session) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.members) > maxForks {
+		return &ForkError{Reason: fmt.Sprintf("%d forks of this session are open already; close one", len(f.members)-1)}
+	}
+	f.members[s] = true
+	return nil
+}
+
+// leave takes a member out. With the last one the keeper is killed, and so
+// every process that there is.
+func (f *family) leave(s *session) (last bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.members, s)
+	if len(f.members) > 0 {
+		return false
+	}
+	if f.keeper >= 0 {
+		_ = unix.PidfdSendSignal(f.keeper, unix.SIGKILL, nil, 0)
+	}
+	return true
+}
+
+// end frees what the family had, when the last member is dead.
+func (f *family) end() error {
+	f.mu.Lock()
+	l, keeper := f.listener, f.keeper
+	f.mu.Unlock()
+	if l != nil {
+		l.file.Close()
+		f.watching.Wait()
+	}
+	var err error
+	if keeper >= 0 {
+		if !waitHandle(keeper, dying) {
+			err = fmt.Errorf("sandbox: the keeper of a session does not die")
+		}
+		unix.Close(keeper)
+	}
+	f.z.users.give(f.slot)
+	return err
+}
+
+// sweep kills what is in the pid namespace without being a member: a fork that
+// was let through and did not do as it should.
+func (f *family) sweep(ns string) {
+	f.mu.Lock()
+	known := map[int]bool{}
+	for s := range f.members {
+		known[s.pid] = true
+	}
+	if keeper, err := pidOf(f.keeper); err == nil {
+		known[keeper] = true
+	}
+	f.mu.Unlock()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || known[pid] || namespaceOf(pid, "pid") != ns {
+			continue
+		}
+		handle, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue
+		}
+		if namespaceOf(pid, "pid") == ns { // the handle is of the one that was looked at
+			_ = unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0)
+			waitHandle(handle, dying)
+		}
+		unix.Close(handle)
+	}
+}
+
+// namespaceOf names a namespace of a process; "" when it is gone.
+func namespaceOf(pid int, kind string) string {
+	name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	if err != nil {
+		return ""
+	}
+	return name
+}
