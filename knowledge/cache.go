@@ -24,6 +24,19 @@ type cache struct {
 	keywords *bm25f
 }
 
+// CacheDir is the folder below which this package and knowledge/pdf keep what
+// saves time: $STRANDS_CACHE, else "strands" in the user's cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("STRANDS_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(user, "strands"), nil
+}
+
 // cacheFile returns where the cache of the bundle lies; "" = nowhere.
 func (b *Bundle) cacheFile() string {
 	if b.dir == "" || b.opts.CacheDir == "-" || b.opts.Index != nil && !b.opts.Fuse {
@@ -31,11 +44,11 @@ func (b *Bundle) cacheFile() string {
 	}
 	dir := b.opts.CacheDir
 	if dir == "" {
-		user, err := os.UserCacheDir()
+		base, err := CacheDir()
 		if err != nil {
 			return ""
 		}
-		dir = filepath.Join(user, "strands", "okf")
+		dir = filepath.Join(base, "okf")
 	}
 	abs, err := filepath.Abs(b.dir)
 	if err != nil {

@@ -32,7 +32,7 @@ type Options struct {
 	// rank.
 	Fuse bool
 	// CacheDir is where the keyword index is kept between programs; "" = below
-	// the user's cache folder; "-" = nowhere. A bundle of an fs.FS is never
+	// the folder that CacheDir names; "-" = nowhere. A bundle of an fs.FS is never
 	// cached.
 	CacheDir string
 	// MaxFile is the size in bytes above which a file is left out and

@@ -17,6 +17,8 @@ import (
 	"github.com/klippa-app/go-pdfium/requests"
 	"github.com/klippa-app/go-pdfium/webassembly"
 	"github.com/tetratelabs/wazero"
+
+	"github.com/strandsgo/strands/knowledge"
 )
 
 // document is what is taken out of a PDF.
@@ -76,8 +78,8 @@ type engine struct{ pool pdfium.Pool }
 
 func newEngine(workers int, memory int64) (*engine, error) {
 	cfg := wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(memory >> 16))
-	if dir, err := os.UserCacheDir(); err == nil { // compiling the module takes more than a second
-		if cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(dir, "strands", "wazero")); err == nil {
+	if dir, err := knowledge.CacheDir(); err == nil { // compiling the module takes more than a second
+		if cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(dir, "wazero")); err == nil {
 			cfg = cfg.WithCompilationCache(cache)
 		}
 	}
