@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -81,6 +82,7 @@ type plainProcess struct {
 	conn   net.Conn
 	output *os.File
 	dir    string
+	remove func() error // dir
 
 	done      chan struct{} // closed when the process has been waited for
 	exit      sandbox.Exit
@@ -98,13 +100,13 @@ func startPlain(ctx context.Context, py sandbox.Python, worker sandbox.Worker, l
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "strands-session-")
+	dir, remove, err := sandbox.MakeFolder()
 	if err != nil {
 		return nil, fmt.Errorf("making a session's folder: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(dir)
+			_ = remove() // the error at hand says more
 		}
 	}()
 	for _, sub := range []string{"work", "tmp"} {
@@ -116,10 +118,12 @@ func startPlain(ctx context.Context, py sandbox.Python, worker sandbox.Worker, l
 	p.cmd = exec.Command(py.Exe, "-I", "-S", "-B", "-X", "utf8", "-c", bootstrap)
 	p.cmd.Dir = filepath.Join(dir, "work")
 	p.cmd.Env = plainEnv(dir)
-	if err := p.launch(); err != nil {
+	p.remove = remove
+	started := make(chan error)
+	go p.live(started)
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", py.Exe, err)
 	}
-	go p.wait()
 	if err = p.conn.SetWriteDeadline(time.Now().Add(writePatience)); err == nil {
 		_, err = p.conn.Write(boot)
 	}
@@ -176,7 +180,16 @@ func plainEnv(dir string) []string {
 	return env
 }
 
-func (p *plainProcess) wait() {
+// live is the life of the process, on one thread: where the kernel ends a
+// process with its parent, the parent is the thread that started it.
+func (p *plainProcess) live(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.launch()
+	started <- err
+	if err != nil {
+		return
+	}
 	defer close(p.done)
 	_ = p.cmd.Wait() // what it says is in ProcessState
 	p.exit = exitOf(p.cmd.ProcessState)
@@ -201,7 +214,7 @@ func (p *plainProcess) Close() error {
 	p.closeOnce.Do(func() {
 		p.kill()
 		<-p.done
-		p.closeErr = errors.Join(p.conn.Close(), p.output.Close(), os.RemoveAll(p.dir))
+		p.closeErr = errors.Join(p.conn.Close(), p.output.Close(), p.remove())
 	})
 	return p.closeErr
 }

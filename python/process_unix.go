@@ -35,6 +35,7 @@ func (p *plainProcess) launch() error {
 	p.cmd.ExtraFiles = []*os.File{theirs}
 	p.cmd.Stdout, p.cmd.Stderr = in, in
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dieWithHost(p.cmd.SysProcAttr)
 	if err := p.cmd.Start(); err != nil {
 		conn.Close()
 		out.Close()

@@ -27,6 +27,16 @@ const (
 	settling = time.Minute
 )
 
+// MakeFolder makes a private folder for a process that is not confined, and
+// sweeps those of killed programs. remove takes it away.
+func MakeFolder() (path string, remove func() error, err error) {
+	f, err := newFolder("", false)
+	if err != nil {
+		return "", nil, err
+	}
+	return f.path, f.remove, nil
+}
+
 // newFolder makes a folder below dir. shared says that sessions run as other
 // users, who must pass through it.
 func newFolder(dir string, shared bool) (*folder, error) {

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"os"
 )
 
 // errLinux names the ways to isolation on other systems.
@@ -36,3 +37,10 @@ func (*Zygote) Done() <-chan struct{} { return nil }
 
 // Close does nothing.
 func (*Zygote) Close() error { return nil }
+
+// MakeFolder makes a private folder for a process that is not confined. remove
+// takes it away.
+func MakeFolder() (path string, remove func() error, err error) {
+	path, err = os.MkdirTemp("", "strands-session-")
+	return path, func() error { return os.RemoveAll(path) }, err
+}
