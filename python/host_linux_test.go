@@ -16,7 +16,7 @@ const hostVariable = "PYTHON_TEST_HOST"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(hostVariable) != "" {
-		if err := hold(); err != nil {
+		if err := holdOpen(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -30,8 +30,8 @@ type held struct {
 	Folders []string
 }
 
-// hold opens sessions of a backend that are busy, says which, and waits.
-func hold() error {
+// holdOpen opens sessions of a backend that are busy, says which, and waits.
+func holdOpen() error {
 	var i Interpreter = &Exec{Logger: quietly()}
 	if os.Getenv(hostVariable) == "pool" {
 		b := &Sandboxed{Pool: 2, Logger: quietly()}
