@@ -1,0 +1,1 @@
+"""The shapes that the SDK gives names to."""
