@@ -75,6 +75,9 @@ type Config struct {
 	Timeout time.Duration
 	// PythonLimits bound the interpreter of a session: memory, disk, output, …
 	PythonLimits python.Limits
+	// Fixed makes Python see the same clock and draw the same random numbers in
+	// every run, so that a recorded run can be replayed. nil = the true ones.
+	Fixed *python.Fixed
 	// Labels are the headings in what the model reads of a snippet.
 	Labels python.Labels
 }

@@ -43,6 +43,12 @@ type configuration struct {
 	Init        []string        `json:"init"`
 	Modules     []moduleConfig  `json:"modules"`
 	Namespaces  []namespaceJSON `json:"namespaces"`
+	Fixed       *fixedJSON      `json:"fixed,omitempty"`
+}
+
+type fixedJSON struct {
+	Seed uint64  `json:"seed"`
+	Time float64 `json:"time"` // seconds since the epoch
 }
 
 type moduleConfig struct {
@@ -124,6 +130,9 @@ func newSession(o Options, guard bool) (*session, error) {
 		Libraries:   slices.Concat(HarmlessLibraries, o.Libraries),
 		OutputLimit: output, ValueLimit: min(output, 1<<20), SpoolLimit: spoolLimit,
 		Init: append([]string{}, o.InitializationCode...), Modules: modules, Namespaces: []namespaceJSON{},
+	}
+	if f := o.Fixed; f != nil {
+		s.config.Fixed = &fixedJSON{f.Seed, float64(f.Time.UnixMicro()) / 1e6}
 	}
 	for _, ns := range o.Namespaces {
 		n, err := s.register(ns)

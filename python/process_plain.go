@@ -23,6 +23,8 @@ import (
 // executes, and the entry to call.
 const bootstrap = `
 import sys
+if sys.path[:1] == [""]:
+    del sys.path[0]
 def main():
     import json, os, types
     rfd, wfd = [int(a) for a in sys.argv[1:3]]
@@ -115,7 +117,9 @@ func startPlain(ctx context.Context, py sandbox.Python, worker sandbox.Worker, l
 		}
 	}
 	p := &plainProcess{dir: dir, done: make(chan struct{})}
-	p.cmd = exec.Command(py.Exe, "-I", "-S", "-B", "-X", "utf8", "-c", bootstrap)
+	// Not -I, for which PYTHONHASHSEED would have no effect; the environment is
+	// ours, and bootstrap takes the working folder off the path.
+	p.cmd = exec.Command(py.Exe, "-s", "-S", "-B", "-X", "utf8", "-c", bootstrap)
 	p.cmd.Dir = filepath.Join(dir, "work")
 	p.cmd.Env = plainEnv(dir)
 	p.remove = remove
@@ -171,6 +175,7 @@ func plainEnv(dir string) []string {
 	env := []string{
 		"HOME=" + tmp, "TMPDIR=" + tmp, "TEMP=" + tmp, "TMP=" + tmp, "MPLCONFIGDIR=" + tmp,
 		"USER=session", "LOGNAME=session", "LANG=C.UTF-8", "TZ=" + os.Getenv("TZ"),
+		"PYTHONHASHSEED=0", // sets print in the same order in every run
 	}
 	for _, name := range []string{"PATH", "SYSTEMROOT", "WINDIR"} { // what an interpreter itself cannot do without
 		if v, ok := os.LookupEnv(name); ok {

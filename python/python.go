@@ -84,9 +84,22 @@ type Options struct {
 	// NoFigures leaves matplotlib figures alone; otherwise every figure open
 	// at the end of a snippet is captured as PNG and closed.
 	NoFigures bool
+	// Fixed makes code see the same clock and draw the same random numbers in
+	// every run. nil = the true ones.
+	Fixed *Fixed
 	// Progress is told what long preparations are doing, on the goroutine of
 	// Open or Exec. nil = nobody is.
 	Progress func(string)
+}
+
+// Fixed is a clock and random numbers for runs that can be repeated: in each
+// fresh state of a session time begins at Time and moves on a millisecond
+// whenever it is looked at, and the generators of random, numpy, secrets and
+// uuid4 begin with Seed. It is a help for honest code, not a secret kept.
+// time.monotonic stays true.
+type Fixed struct {
+	Seed uint64
+	Time time.Time
 }
 
 // Limits bound a session. Zero means the default, negative none where that

@@ -22,7 +22,10 @@ const controlFD = 3
 
 // stub is what the interpreter is started with: it executes a source that
 // comes over the control socket. There is no file and no limit to its size.
-const stub = `import os
+const stub = `import sys
+if sys.path[:1] == [""]:
+    del sys.path[0]
+import os
 def read(n):
     data = b""
     while len(data) < n:

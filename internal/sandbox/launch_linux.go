@@ -157,7 +157,11 @@ func (z *Zygote) spawn(boot *bootConfig) error {
 	if z.folder != nil {
 		tmp = z.folder.path
 	}
-	z.cmd = exec.Command(z.cfg.Python.Exe, "-I", "-S", "-B", "-X", "utf8", "-c", stub)
+	// Not -I, for which the hash seed would be random: sets print in the same
+	// order in every process, so that runs can be repeated. The environment is
+	// ours, and stub takes the working folder off the path.
+	z.cmd = exec.Command(z.cfg.Python.Exe, "-s", "-S", "-B", "-X", "utf8", "-c", stub)
+	z.cmd.Env = []string{"PYTHONHASHSEED=0"}
 	z.cmd.Dir = "/"
 	z.cmd.Stdout, z.cmd.Stderr = w, w
 	z.cmd.ExtraFiles = []*os.File{theirs}

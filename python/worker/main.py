@@ -10,7 +10,7 @@ import struct
 import sys
 from typing import Any
 
-from strands_worker import cells, figures, functions, leftovers, modules
+from strands_worker import cells, figures, fixed, functions, leftovers, modules
 from strands_worker.files import Folder
 from strands_worker.frames import Link, open_channel
 from strands_worker.guard import Guard
@@ -152,6 +152,8 @@ class _Session:
     def _initialize(self) -> None:
         """The names that the program offers, and its initialization code."""
         config, guard, names = self._config, self._guard, self._cells.names
+        if draws := config.get("fixed"):
+            fixed.install(draws["seed"], draws["time"])
         guard.record(True)
         try:
             offered, importable = functions.install(config.get("namespaces") or [], self._calls)
