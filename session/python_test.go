@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/bench/pythonsdk"
 	"github.com/strandsgo/strands/session"
 )
 
@@ -155,13 +155,9 @@ func TestMissingMessage(t *testing.T) {
 }
 
 // TestRealPython has the real SDK load what Go wrote, and Go what the SDK then
-// added. It needs an interpreter with strands-agents:
-// STRANDS_TEST_PYTHON=venv/bin/python go test ./session -run RealPython
+// added.
 func TestRealPython(t *testing.T) {
-	python := os.Getenv("STRANDS_TEST_PYTHON")
-	if python == "" {
-		t.Skip("set STRANDS_TEST_PYTHON to a Python that has strands-agents")
-	}
+	sdk := pythonsdk.Need(t)
 	f := session.Files{Dir: t.TempDir()}
 	picture := strands.UserMessage(strands.Text("see"), strands.Part{Image: &strands.Media{MIME: "image/png", Data: []byte{0, 1, 255}}})
 	call := strands.AssistantMessage(strands.Part{ToolCall: &strands.ToolCall{ID: "1", ParentID: "p", Name: "n", Input: json.RawMessage(`{"a":1}`)}})
@@ -173,17 +169,21 @@ func TestRealPython(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := load(t, f, "s")
-	cmd := exec.CommandContext(t.Context(), python, filepath.Join("testdata", "check.py"), f.Dir, "s")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	if err := f.SaveState(t.Context(), "s", "team", json.RawMessage(`{"next": ["a"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := sdk.Command(t.Context(), nil, filepath.Join("testdata", "check.py"), f.Dir, "s").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"messages": [[{"text": "see"}, {"image": {"format": "png", "source": {"bytes": "AAH/"}}}], ` +
 		`[{"toolUse": {"input": {"a": 1}, "name": "n", "toolUseId": "1"}}], ` +
-		`[{"toolResult": {"content": [{"text": "ok"}], "status": "success", "toolUseId": "1"}}]], "state": {"city": "Oslo"}}`
+		`[{"toolResult": {"content": [{"text": "ok"}], "status": "success", "toolUseId": "1"}}]], "state": {"city": "Oslo"}, "team": {"next": ["a"]}}`
 	if got := strings.TrimSpace(string(out)); got != want {
 		t.Errorf("Python sees %s, want %s", got, want)
+	}
+	if state, err := f.LoadState(t.Context(), "s", "team"); err != nil || !bytes.Contains(state, []byte(`"b"`)) {
+		t.Errorf("the state that Python saved: %s, %v", state, err)
 	}
 	if err := f.Append(t.Context(), "s", 5, said("x")); !errors.Is(err, strands.ErrConflict) {
 		t.Errorf("an append that knows nothing of Python's: %v", err)

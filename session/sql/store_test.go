@@ -49,12 +49,13 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
-// TestPostgreSQL needs a server, whose strands_ tables it drops:
-// STRANDS_TEST_POSTGRES=postgres://user@host/database go test ./session/sql
+// TestPostgreSQL starts a server of its own, or takes the one that
+// STRANDS_TEST_POSTGRES=postgres://user@host/database names, whose strands_
+// tables it drops.
 func TestPostgreSQL(t *testing.T) {
 	dsn := os.Getenv("STRANDS_TEST_POSTGRES")
 	if dsn == "" {
-		t.Skip("set STRANDS_TEST_POSTGRES to a postgres:// address of an empty database")
+		dsn = startPostgres(t)
 	}
 	strandstest.TestStore(t, strandstest.StoreSuite{
 		New: func(t *testing.T) strands.Store {
@@ -63,7 +64,7 @@ func TestPostgreSQL(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if _, err := db.ExecContext(t.Context(), `DROP TABLE IF EXISTS strands_entries, strands_sessions`); err != nil {
+			if _, err := db.ExecContext(t.Context(), `DROP TABLE IF EXISTS strands_entries, strands_sessions, strands_states`); err != nil {
 				t.Fatal(err)
 			}
 			return open(t, dsn)

@@ -194,11 +194,11 @@ func (l *Log) write(ctx context.Context, log *scanned, b *batch) error {
 	if err != nil {
 		return err
 	}
+	log.file.Writer, log.committed.Writer = l.Writer, l.Writer
 	commit, err := Encode(log.file)
 	if err != nil {
 		return err
 	}
-	log.committed.Writer = l.Writer
 	claim, err := Encode(log.committed)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ type logFile struct {
 	StateTime  time.Time            `json:"stateTime,omitzero"`
 	State      strands.SessionState `json:"state,omitzero"`
 	Redactions []redactionNote      `json:"redactions,omitempty"`
-	Writer     string               `json:"writer,omitempty"` // is about to write, and has not committed
+	Writer     string               `json:"writer,omitempty"` // who wrote it, or is about to
 }
 
 type redactionNote struct {
