@@ -131,7 +131,7 @@ func openFake(t *testing.T, o Options, worker func(*fakePeer), tune ...func(*fak
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.timings = timings{again: 20 * time.Millisecond, kill: 40 * time.Millisecond, watch: 10 * time.Millisecond}
+	s.timings = timings{again: 20 * time.Millisecond, kill: 40 * time.Millisecond, watch: 10 * time.Millisecond, looks: 10}
 	s.launch = func(context.Context, func(string)) (sandbox.Process, error) {
 		host, theirs := unixPair(t)
 		out, in, err := os.Pipe()

@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/internal/sandbox"
 	"github.com/strandsgo/strands/python/worker"
 )
@@ -65,10 +66,13 @@ type Remote struct {
 }
 
 // remoteTimings give an interrupt time to travel.
-var remoteTimings = timings{again: 2 * time.Second, kill: 4 * time.Second, watch: 400 * time.Millisecond}
+var remoteTimings = timings{again: 2 * time.Second, kill: 4 * time.Second, watch: 400 * time.Millisecond, looks: 5}
 
 // Open implements Interpreter.
 func (r *Remote) Open(ctx context.Context, o Options) (Session, error) {
+	if len(o.Binds) > 0 {
+		return nil, &strands.InputError{Field: "Binds", Reason: "a remote session cannot see folders of this machine; write the files into it"}
+	}
 	s, err := r.open.session(o, false)
 	if err != nil {
 		return nil, err

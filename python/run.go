@@ -386,16 +386,15 @@ func (r *run) outcome(stop error) (lost string, keep bool) {
 // or waits for its turn, has threads that nothing reaches. An idle worker does
 // neither.
 func (r *run) burns() bool {
-	const looks = 10
-	watch := r.s.timings.watch
+	watch, looks := r.s.timings.watch, r.s.timings.looks
 	before, err := r.w.proc.CPU()
 	if err != nil {
 		return true
 	}
 	ready := 0
 	for range looks {
-		time.Sleep(watch / looks)
-		if runnable(r.w.proc.Pid()) {
+		time.Sleep(watch / time.Duration(looks))
+		if r.w.runnable() {
 			ready++
 		}
 	}

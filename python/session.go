@@ -48,9 +48,10 @@ type timings struct {
 	again time.Duration // from the first signal to the second
 	kill  time.Duration // from the second to the end
 	watch time.Duration // how long the processor time is watched afterwards
+	looks int           // meanwhile
 }
 
-var defaultTimings = timings{again: 500 * time.Millisecond, kill: time.Second, watch: 200 * time.Millisecond}
+var defaultTimings = timings{again: 500 * time.Millisecond, kill: time.Second, watch: 200 * time.Millisecond, looks: 10}
 
 // Exec implements Session.
 func (s *session) Exec(ctx context.Context, code string) iter.Seq2[Output, error] {

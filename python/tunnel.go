@@ -46,6 +46,7 @@ type tunnel struct {
 	mu         sync.Mutex
 	interrupts int
 	cpu        time.Duration
+	ready      bool            // a thread of the worker ran, or wanted to, at the last look
 	cpuAsked   []chan struct{} // closed at the end of the next turn
 	exit       *sandbox.Exit
 	lost       error // why the tunnel broke
@@ -60,6 +61,7 @@ type answer struct {
 	File  string  `json:"file"`
 	Stray []byte  `json:"stray"`
 	CPU   float64 `json:"cpu"`
+	Ready bool    `json:"ready"`
 	Exit  []any   `json:"exit"`
 }
 
@@ -167,7 +169,7 @@ func (t *tunnel) turn(ctx context.Context, wait time.Duration) bool {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, wait+turnGrace)
 	defer cancel()
-	a, err := t.exchange(ctx, data, wait, interrupt)
+	a, err := t.exchange(ctx, data, wait, interrupt, len(asked) > 0)
 	if err != nil {
 		t.mu.Lock()
 		t.unbegun = idle && errors.Is(err, ErrSessionGone)
@@ -177,7 +179,7 @@ func (t *tunnel) turn(ctx context.Context, wait time.Duration) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cpu = time.Duration(a.CPU * float64(time.Second))
+	t.cpu, t.ready = time.Duration(a.CPU*float64(time.Second)), a.Ready
 	t.traffic.came(a.Data)
 	if len(a.Stray) > 0 {
 		_, _ = t.stray.Write(a.Stray) // a session that is closed does not care
@@ -195,11 +197,14 @@ func (t *tunnel) turn(ctx context.Context, wait time.Duration) bool {
 }
 
 // exchange is one trip there and back, or more when much is carried.
-func (t *tunnel) exchange(ctx context.Context, data []byte, wait time.Duration, interrupt bool) (answer, error) {
+func (t *tunnel) exchange(ctx context.Context, data []byte, wait time.Duration, interrupt, look bool) (answer, error) {
 	var a answer
 	args := fmt.Sprintf("wait=%.3f", wait.Seconds())
 	if interrupt {
 		args += ", interrupt=True"
+	}
+	if look {
+		args += ", look=True"
 	}
 	switch text := base64.StdEncoding.EncodeToString(data); {
 	case len(data) > turnInline:
@@ -271,6 +276,12 @@ func (t *tunnel) Interrupt() error {
 
 // CPU implements sandbox.Process.
 func (t *tunnel) CPU() (time.Duration, error) {
+	cpu, _, err := t.look()
+	return cpu, err
+}
+
+// look asks for the processor time, and whether a thread wants more of it.
+func (t *tunnel) look() (cpu time.Duration, ready bool, err error) {
 	came := make(chan struct{})
 	t.mu.Lock()
 	t.cpuAsked = append(t.cpuAsked, came)
@@ -281,13 +292,13 @@ func (t *tunnel) CPU() (time.Duration, error) {
 	select {
 	case <-came:
 	case <-t.done:
-		return 0, os.ErrProcessDone
+		return 0, false, os.ErrProcessDone
 	case <-timer.C:
-		return 0, os.ErrDeadlineExceeded
+		return 0, false, os.ErrDeadlineExceeded
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.cpu, nil
+	return t.cpu, t.ready, nil
 }
 
 // Wait implements sandbox.Process.

@@ -139,6 +139,15 @@ func newRunID() (id frame.RunID) {
 	return id
 }
 
+// runnable says whether a thread of the worker runs or wants to.
+func (w *wire) runnable() bool {
+	if t, ok := w.proc.(*tunnel); ok {
+		_, ready, _ := t.look()
+		return ready
+	}
+	return runnable(w.proc.Pid())
+}
+
 // lossWords say how the worker came to its end, for the model.
 func (w *wire) lossWords(err error, l Limits) string {
 	if t, ok := w.proc.(*tunnel); ok {

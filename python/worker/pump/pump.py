@@ -58,7 +58,7 @@ class Pump:
         self._left, self._kind = 0, 0  # of its body
         self._files = 0
 
-    def turn(self, data: bytes, wait: float, interrupt: bool) -> dict[str, Any]:
+    def turn(self, data: bytes, wait: float, interrupt: bool, look: bool) -> dict[str, Any]:
         """Hand data over; return what came until something urgent did, or the time was over."""
         self._forget_file()
         self._rest += data
@@ -75,7 +75,10 @@ class Pump:
             if came or stray:
                 end = min(end, now + GATHER)
             self._wait(end - now)
-        return self._answer(bytes(came), bytes(stray), over)
+        answer = self._answer(bytes(came), bytes(stray), over)
+        if look:
+            answer["ready"] = self._ready()
+        return answer
 
     def _wait(self, seconds: float) -> None:
         poll = select.poll()
@@ -161,6 +164,18 @@ class Pump:
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
             return used.ru_utime + used.ru_stime
 
+    def _ready(self) -> bool:
+        """Whether a thread of the worker runs or wants to."""
+        tasks = f"/proc/{self._child.pid}/task"
+        try:
+            for task in os.listdir(tasks):
+                with open(f"{tasks}/{task}/stat", encoding="utf-8", errors="replace") as f:
+                    if f.read().rpartition(")")[2].split()[0] == "R":
+                        return True
+        except OSError:
+            pass  # nothing to be seen
+        return False
+
     def _exit(self) -> list[Any]:
         """Exit status and the signal's name."""
         try:
@@ -202,7 +217,7 @@ def start(packed: str, token: str) -> None:
     _pump.tell({"work": _pump.work})
 
 
-def turn(data: str = "", wait: float = 0.0, interrupt: bool = False, file: str = "") -> None:
+def turn(data: str = "", wait: float = 0.0, interrupt: bool = False, look: bool = False, file: str = "") -> None:
     """A turn. What is for the worker is in data, or in a file."""
     given = _pump.given(file) if file else base64.b64decode(data)
-    _pump.tell(_pump.turn(given, wait, interrupt))
+    _pump.tell(_pump.turn(given, wait, interrupt, look))
