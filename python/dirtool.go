@@ -218,9 +218,8 @@ func (a *toldAnswer) result(callID string) *strands.ToolResult {
 		r.Parts = append(r.Parts, partOf(raw))
 	}
 	if a.JSON && len(r.Parts) == 1 {
-		var v any
-		if json.Unmarshal([]byte(r.Parts[0].Text), &v) == nil {
-			r.Value = v
+		if raw := json.RawMessage(r.Parts[0].Text); json.Valid(raw) { // Python writes NaN too
+			r.Value = raw // numbers stay what they are
 		}
 	}
 	return r
