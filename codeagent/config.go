@@ -56,6 +56,13 @@ type Config struct {
 	// Toolkits say what the REPL offers.
 	Toolkits []Toolkit
 
+	// ToolCalls makes the twin of the agent, to compare with: the model has the
+	// functions and methods of the Toolkits as tools to call one by one, and no
+	// Python. Large results are kept under handles that it can read and search.
+	// Libraries, requirements and code of the Toolkits have no effect; modules
+	// are a mistake. All fields from Interpreter on are ignored.
+	ToolCalls bool
+
 	// Interpreter runs the code. nil = a python.Sandboxed of the agent's own,
 	// closed by Agent.Close; one given here is the caller's to close, and may
 	// serve several agents.
@@ -90,8 +97,15 @@ func New(cfg Config) (*strands.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.ToolCalls {
+		sc, err := cfg.twin()
+		if err != nil {
+			return nil, err
+		}
+		return strands.New(sc)
+	}
 	sc := cfg.strands()
-	sc.SystemPrompt, sc.System = p.system(&cfg)
+	sc.SystemPrompt, sc.System = behind(&cfg, p.instructions)
 	interpreter := cfg.Interpreter
 	if interpreter == nil {
 		interpreter = &python.Sandboxed{Logger: cfg.Logger}

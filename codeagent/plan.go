@@ -170,18 +170,18 @@ func appendNew(list []string, more ...string) []string {
 	return list
 }
 
-// system returns the system prompt of cfg with the instructions, as a text or
-// as parts, whichever cfg has.
-func (p *plan) system(cfg *Config) (string, []strands.Part) {
+// behind returns the system prompt of cfg with instructions behind it, as a
+// text or as parts, whichever cfg has.
+func behind(cfg *Config, instructions string) (string, []strands.Part) {
 	if len(cfg.System) == 0 {
 		if cfg.SystemPrompt == "" {
-			return p.instructions, nil
+			return instructions, nil
 		}
-		return cfg.SystemPrompt + "\n\n" + p.instructions, nil
+		return cfg.SystemPrompt + "\n\n" + instructions, nil
 	}
 	at := len(cfg.System)
 	if cfg.System[at-1].CachePoint != nil {
 		at--
 	}
-	return cfg.SystemPrompt, slices.Insert(slices.Clone(cfg.System), at, strands.Text(p.instructions))
+	return cfg.SystemPrompt, slices.Insert(slices.Clone(cfg.System), at, strands.Text(instructions))
 }
