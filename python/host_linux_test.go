@@ -33,8 +33,11 @@ type held struct {
 // holdOpen opens sessions of a backend that are busy, says which, and waits.
 func holdOpen() error {
 	var i Interpreter = &Exec{Logger: quietly()}
-	if os.Getenv(hostVariable) == "pool" {
+	if part := os.Getenv(hostVariable); part != "exec" {
 		b := &Sandboxed{Pool: 2, Logger: quietly()}
+		if part == "filtered" {
+			b.Level = LevelFiltered
+		}
 		if err := b.Prepare(context.Background(), Options{}); err != nil {
 			return err
 		}
@@ -70,7 +73,7 @@ func holdOpen() error {
 
 // TestKilledHost kills the program while its sessions loop.
 func TestKilledHost(t *testing.T) {
-	for _, backend := range []string{"exec", "pool"} {
+	for _, backend := range []string{"exec", "pool", "filtered"} {
 		t.Run(backend, func(t *testing.T) {
 			cmd := exec.Command("/proc/self/exe")
 			cmd.Env = append(os.Environ(), hostVariable+"="+backend)
@@ -112,4 +115,22 @@ func gone(pid int) bool {
 	}
 	f := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
 	return len(f) > 0 && (f[0] == "Z" || f[0] == "X")
+}
+
+// TestWhatCPrints comes with the snippet that printed it.
+func TestWhatCPrints(t *testing.T) {
+	for _, i := range []Interpreter{&Sandboxed{Level: LevelNamespaces, Logger: quietly()}, &Sandboxed{Level: LevelFiltered, Logger: quietly()}, &Exec{Logger: quietly()}} {
+		s, err := i.Open(t.Context(), Options{Libraries: []string{"*"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close()
+		res := mustExec(t, s, `import ctypes; n = ctypes.CDLL(None).printf(b"from C %d", 7)`)
+		if res.Stderr != "from C 7" {
+			t.Errorf("%T: stdout %q, stderr %q", i, res.Stdout, res.Stderr)
+		}
+		if res := mustExec(t, s, "print('next')"); res.Stdout != "next\n" || res.Stderr != "" {
+			t.Errorf("%T: stdout %q, stderr %q", i, res.Stdout, res.Stderr)
+		}
+	}
 }

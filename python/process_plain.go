@@ -118,8 +118,9 @@ func startPlain(ctx context.Context, py sandbox.Python, worker sandbox.Worker, l
 	}
 	p := &plainProcess{dir: dir, done: make(chan struct{})}
 	// Not -I, for which PYTHONHASHSEED would have no effect; the environment is
-	// ours, and bootstrap takes the working folder off the path.
-	p.cmd = exec.Command(py.Exe, "-s", "-S", "-B", "-X", "utf8", "-c", bootstrap)
+	// ours, and bootstrap takes the working folder off the path. -u makes the
+	// streams of C unbuffered too.
+	p.cmd = exec.Command(py.Exe, "-s", "-S", "-B", "-u", "-X", "utf8", "-c", bootstrap)
 	p.cmd.Dir = filepath.Join(dir, "work")
 	p.cmd.Env = plainEnv(dir)
 	p.remove = remove

@@ -32,22 +32,54 @@ type cgroupMount struct {
 	controllers []string // version 1
 }
 
-// newCgroups makes this zygote's groups. It never fails: less is reported.
+// newCgroups finds where this zygote's groups can be made. It never fails:
+// less is reported. The groups themselves are made by make, when the zygote
+// is there to remove them whatever happens to this program.
 func newCgroups() *cgroups {
 	g := &cgroups{name: cgroupName()}
 	mounts, err := cgroupMounts()
 	if err != nil {
-		g.missing = append(g.missing, "cgroup: "+err.Error())
+		g.missing = append(g.missing, "memory cgroup: "+err.Error())
 		return g
 	}
+	g.find(mounts)
+	return g
+}
+
+func (g *cgroups) find(mounts []cgroupMount) {
 	for _, m := range mounts {
 		if m.v2 && g.tryV2(m) {
-			return g
+			return
 		}
 	}
 	g.memory = g.tryV1(mounts, "memory")
 	g.pids = g.tryV1(mounts, "pids")
-	return g
+}
+
+// make makes the groups.
+func (g *cgroups) make() {
+	for _, dir := range g.folders() {
+		err := os.Mkdir(dir, 0o755)
+		if err == nil && g.v2 {
+			err = g.enable(dir)
+		}
+		if err == nil {
+			continue
+		}
+		g.missing = append(g.missing, fmt.Sprintf("memory cgroup: %v", err))
+		g.close()
+		g.memory, g.pids = "", ""
+		return
+	}
+}
+
+// enable lets a group of version 2 have controllers for the groups in it.
+func (g *cgroups) enable(group string) error {
+	want := "+memory"
+	if g.pids != "" {
+		want += " +pids"
+	}
+	return os.WriteFile(filepath.Join(group, "cgroup.subtree_control"), []byte(want), 0)
 }
 
 // cgroupName names the group of a program so that a later one in the same pid
@@ -131,30 +163,26 @@ func cgroupMounts() ([]cgroupMount, error) {
 	return mounts, nil
 }
 
-// tryV2 makes a group with the memory controller, beside this program's own
-// when that holds processes, as it does: only the root may hold both.
+// tryV2 finds a folder whose groups have the memory controller: this program's
+// own, or the one beside it when that holds processes, as it does: only the
+// root may hold both.
 func (g *cgroups) tryV2(m cgroupMount) bool {
 	for _, dir := range []string{m.dir, filepath.Dir(m.dir)} {
 		if !within(dir, m.top) {
 			continue
 		}
 		enabled, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
-		if err != nil || !slices.Contains(strings.Fields(string(enabled)), "memory") {
+		controllers := strings.Fields(string(enabled))
+		if err != nil || !slices.Contains(controllers, "memory") {
 			continue
 		}
 		sweepCgroups(dir)
-		group := filepath.Join(dir, g.name)
-		if os.Mkdir(group, 0o755) != nil {
+		if tryGroup(filepath.Join(dir, g.name)) != nil {
 			continue
 		}
-		control := filepath.Join(group, "cgroup.subtree_control")
-		if os.WriteFile(control, []byte("+memory"), 0) != nil {
-			os.Remove(group)
-			continue
-		}
-		g.v2, g.memory = true, group
-		if os.WriteFile(control, []byte("+pids"), 0) == nil {
-			g.pids = group
+		g.v2, g.memory = true, filepath.Join(dir, g.name)
+		if slices.Contains(controllers, "pids") {
+			g.pids = g.memory
 		}
 		return true
 	}
@@ -169,11 +197,19 @@ func (g *cgroups) tryV1(mounts []cgroupMount, controller string) string {
 	}
 	sweepCgroups(mounts[i].dir)
 	group := filepath.Join(mounts[i].dir, g.name)
-	if err := os.Mkdir(group, 0o755); err != nil {
+	if err := tryGroup(group); err != nil {
 		g.missing = append(g.missing, fmt.Sprintf("%s cgroup: %v", controller, errors.Unwrap(err)))
 		return ""
 	}
 	return group
+}
+
+// tryGroup makes a group and removes it.
+func tryGroup(group string) error {
+	if err := os.Mkdir(group, 0o755); err != nil {
+		return err
+	}
+	return os.Remove(group)
 }
 
 // sweepCgroups removes the groups of programs that were killed before they,

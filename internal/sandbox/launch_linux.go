@@ -39,7 +39,7 @@ func (c Config) levels() ([]Level, error) {
 func environment(tmp, home string) map[string]string {
 	env := map[string]string{
 		"HOME": home, "TMPDIR": tmp, "USER": "python", "LOGNAME": "python", "LANG": "C.UTF-8",
-		"PATH": "/usr/bin:/bin", "MPLCONFIGDIR": tmp + "/.matplotlib", "MPLBACKEND": "Agg",
+		"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin", "MPLCONFIGDIR": tmp + "/.matplotlib", "MPLBACKEND": "Agg",
 		"MALLOC_ARENA_MAX": "2", "ARROW_IO_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system",
 		// Else importing pyarrow, and so pandas, starts a thread.
 		"JE_ARROW_MALLOC_CONF": "background_thread:false",
@@ -86,6 +86,9 @@ func launch(ctx context.Context, cfg Config, level Level, preload []string) (_ *
 		_ = z.cmd.Wait()
 		z.readers.Wait()
 		return nil, err
+	}
+	if z.groups != nil {
+		z.groups.make()
 	}
 	z.readers.Go(z.receive)
 	return z, nil
@@ -159,9 +162,9 @@ func (z *Zygote) spawn(boot *bootConfig) error {
 	}
 	// Not -I, for which the hash seed would be random: sets print in the same
 	// order in every process, so that runs can be repeated. The environment is
-	// ours, and stub takes the working folder off the path.
-	z.cmd = exec.Command(z.cfg.Python.Exe, "-s", "-S", "-B", "-X", "utf8", "-c", stub)
-	z.cmd.Env = []string{"PYTHONHASHSEED=0"}
+	// ours, and stub takes the working folder off the path. -u makes the streams
+	// of C unbuffered too: what they print comes with the snippet that prints it.
+	z.cmd = exec.Command(z.cfg.Python.Exe, "-s", "-S", "-B", "-u", "-X", "utf8", "-c", stub)
 	z.cmd.Dir = "/"
 	z.cmd.Stdout, z.cmd.Stderr = w, w
 	z.cmd.ExtraFiles = []*os.File{theirs}
