@@ -29,6 +29,7 @@ type param struct {
 	Required   bool            `json:"required"`
 	Default    json.RawMessage `json:"default"`
 	doc        string
+	bulk       bool // big data is passed as a ticket
 }
 
 // MarshalJSON implements json.Marshaler.
@@ -90,7 +91,7 @@ func describe(spec strands.ToolSpec) (function, error) {
 		required := slices.Contains(in.Required, p.Name)
 		f.params = append(f.params, param{
 			Name: name, Annotation: annotate(&p.schema, in), Required: required, Default: p.Default,
-			doc: clip(p.Description, maxParamDoc),
+			doc: clip(p.Description, maxParamDoc), bulk: p.takesBulk(),
 		})
 	}
 	// Python wants those without a default first.
@@ -157,6 +158,11 @@ func shapeOf(s, root *schema, depth int) string {
 		keys = append(keys, oneLine(p.Name)+": "+kind)
 	}
 	return "{" + strings.Join(keys, ", ") + "}"
+}
+
+// takesBulk says whether the argument called name in Python can be a ticket.
+func (f *function) takesBulk(name string) bool {
+	return slices.ContainsFunc(f.params, func(p param) bool { return p.Name == name && p.bulk })
 }
 
 // input turns Python's argument names back into the schema's.

@@ -22,6 +22,13 @@ const (
 	replyException
 	replyItem
 	replyEnd
+	replyRoom // for the big data of the call to come
+)
+
+// Flags of a status: where the big data of the reply is.
+const (
+	withFile  = 0x10 // in a file; its size, 8 bytes, comes before the JSON
+	withBytes = 0x20 // behind the JSON, whose length, 4 bytes, comes before it
 )
 
 const (
@@ -46,6 +53,8 @@ type calls struct {
 	mu       sync.Mutex
 	wg       sync.WaitGroup
 	open     map[uint32]context.CancelFunc // by call id; nil = not a stream
+	rooms    map[uint32]*room              // of calls to come
+	giving   int                           // requests for room under way
 	waiting  []*hostCall
 	bytes    int // of the arguments of waiting
 	working  int
@@ -64,6 +73,9 @@ type hostCall struct {
 	args   []byte
 	refuse string // answer this exception instead
 	again  string // the ToolCall's id of the first attempt, when there was one
+
+	room     *room // nil = no big data
+	attached []attached
 }
 
 // add takes the body of a call frame. The error is a violation.
@@ -99,6 +111,9 @@ func (c *calls) add(body []byte) error {
 		call.args = bytes.Clone(args)
 		c.made++
 		c.byName[call.fn.name]++
+	}
+	if err := c.claim(call); err != nil {
+		return err
 	}
 	c.open[call.id] = nil
 	if len(c.asked) > 0 || c.limit >= 0 && c.working >= c.limit {
@@ -138,6 +153,9 @@ func (c *calls) work(call *hostCall) {
 		} else {
 			waits = c.answer(call)
 		}
+		if !waits {
+			call.room.close()
+		}
 		c.mu.Lock()
 		if !waits {
 			delete(c.open, call.id)
@@ -171,7 +189,16 @@ func (c *calls) next() *hostCall {
 // function has done its part. It is true when there is no result, because a
 // person is asked first; the clock is held on.
 func (c *calls) answer(call *hostCall) (waits bool) {
-	tc := &strands.ToolCall{ID: call.again, Name: call.fn.tool.Spec().Name, Input: call.fn.input(call.args)}
+	tc := &strands.ToolCall{ID: call.again, Name: call.fn.tool.Spec().Name}
+	var err error
+	var withdraw func()
+	tc.Input, tc.Attachments, withdraw, err = call.input()
+	defer withdraw()
+	if err != nil {
+		c.clock.release()
+		c.throw(call, "ValueError", err.Error())
+		return false
+	}
 	if call.again == "" {
 		note(c.ctx, call.fn.name)
 	}
@@ -186,13 +213,35 @@ func (c *calls) answer(call *hostCall) (waits bool) {
 	if c.failed(call, res, err) {
 		return false
 	}
-	value, err := encodeResult(res)
-	if err != nil {
-		c.throw(call, "TypeError", fmt.Sprintf("%s returned what cannot be given to Python: %v", call.fn.name, err))
-		return false
-	}
-	c.reply(call, replyValue, value)
+	c.give(call, replyValue, res)
 	return false
+}
+
+// give sends a value. An error means that the worker is gone; what cannot be
+// sent is an exception, and ok is false.
+func (c *calls) give(call *hostCall, status byte, res *strands.ToolResult) (ok bool, err error) {
+	p := &parcel{ledger: &c.wire.ledger, arrow: c.wire.arrow, files: c.wire.w.PassesFiles()}
+	value, err := encodeResult(res, p)
+	if err == nil && p.size > 0 {
+		err = p.close()
+	}
+	if err != nil {
+		p.drop()
+		c.throw(call, "TypeError", fmt.Sprintf("%s returned what cannot be given to Python: %v", call.fn.name, err))
+		return false, nil
+	}
+	switch {
+	case p.file != nil:
+		size := binary.LittleEndian.AppendUint64(nil, uint64(p.size))
+		err = c.wire.w.WriteFile(frame.Reply, 0, p.file, c.head(call, status|withFile), size, value)
+		_ = p.file.Close() // it is in memory: nothing can be lost
+	case p.size > 0:
+		size := binary.LittleEndian.AppendUint32(nil, uint32(len(value)))
+		err = c.wire.w.Write(frame.Reply, 0, c.head(call, status|withBytes), size, value, p.buf.Bytes())
+	default:
+		err = c.reply(call, status, value)
+	}
+	return true, err
 }
 
 // waits notes a call whose error is a question to a person.
@@ -256,15 +305,10 @@ func (c *calls) answerStream(call *hostCall, tc *strands.ToolCall) (waits bool) 
 		if c.failed(call, res, err) {
 			return false
 		}
-		value, err := encodeResult(res)
-		if err != nil {
-			c.throw(call, "TypeError", fmt.Sprintf("an item of %s cannot be given to Python: %v", call.fn.name, err))
-			return false
-		}
 		c.clock.release()
-		err = c.reply(call, replyItem, value)
+		ok, err := c.give(call, replyItem, res)
 		c.clock.hold()
-		if err != nil {
+		if err != nil || !ok {
 			return false
 		}
 	}
@@ -316,11 +360,14 @@ func (c *calls) throw(call *hostCall, kind, message string) {
 // reply sends one reply. An error means that the worker is gone, which the
 // reader will notice.
 func (c *calls) reply(call *hostCall, status byte, body []byte) error {
-	head := make([]byte, 0, 13)
-	head = append(head, c.run[:]...)
+	return c.wire.w.Write(frame.Reply, 0, c.head(call, status), body)
+}
+
+// head is what the body of a reply begins with.
+func (c *calls) head(call *hostCall, status byte) []byte {
+	head := append(make([]byte, 0, 13), c.run[:]...)
 	head = binary.LittleEndian.AppendUint32(head, call.id)
-	head = append(head, status)
-	return c.wire.w.Write(frame.Reply, 0, head, body)
+	return append(head, status)
 }
 
 // join waits for the calls under way, whose ctx the caller has ended, and
@@ -329,6 +376,10 @@ func (c *calls) join() int {
 	c.wg.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for id, r := range c.rooms { // no call came
+		delete(c.rooms, id)
+		r.close()
+	}
 	return c.answered
 }
 

@@ -81,7 +81,7 @@ func newRun(ctx context.Context, s *session, w *wire, id frame.RunID) *run {
 	r.calls = &calls{
 		ctx: inner, wire: w, run: id, table: s.table, clock: r.clock, fatal: r.interrupt,
 		limit: s.opts.Limits.InFlight, budget: s.opts.Limits.HostCalls,
-		open: map[uint32]context.CancelFunc{}, byName: map[string]int{},
+		open: map[uint32]context.CancelFunc{}, rooms: map[uint32]*room{}, byName: map[string]int{},
 	}
 	if canPark && parks(ctx) {
 		r.calls.asks = r.park
@@ -207,6 +207,10 @@ func (r *run) take(f frame.Frame) error {
 		}
 	case frame.Call:
 		return r.calls.add(f.Body)
+	case frame.Room:
+		return r.calls.addRoom(f.Body)
+	case frame.Piece:
+		return r.calls.addPiece(f.Body)
 	case frame.Unwanted:
 		return r.calls.unwanted(f.Body)
 	case frame.Done:

@@ -142,11 +142,33 @@ func annotation(s, root *schema, depth int) string {
 	if len(s.Type) == 0 && len(s.Properties) > 0 {
 		return "dict"
 	}
+	if s.Format == dataFrame || s.takesBulk() {
+		return s.bulkAnnotation()
+	}
 	var names []string
 	for _, t := range s.Type {
 		names = append(names, typeAnnotation(t, s, root, depth))
 	}
 	return union(names)
+}
+
+const dataFrame = "dataframe" // the format of a table
+
+// takesBulk says whether the type is one that reads big data by a ticket: it
+// must allow an object, which a ticket is.
+func (s *schema) takesBulk() bool {
+	return slices.Contains(s.Type, "object") && (s.Format == dataFrame || s.Encoding == "base64")
+}
+
+func (s *schema) bulkAnnotation() string {
+	name := "bytes"
+	if s.Format == dataFrame {
+		name = "DataFrame"
+	}
+	if slices.Contains(s.Type, "null") {
+		name += " | None"
+	}
+	return name
 }
 
 func typeAnnotation(t string, s, root *schema, depth int) string {

@@ -148,7 +148,7 @@ func TestObjectOf(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		b, err := encodeResult(res)
+		b, err := encodeResult(res, nil)
 		return string(b), err
 	}
 	for _, step := range []struct{ name, in, want, err string }{

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,11 +15,21 @@ import (
 	"github.com/strandsgo/strands"
 )
 
-// encodeResult is a tool's result in the protocol's JSON: the native value
-// when there is one, else what the model would read.
-func encodeResult(res *strands.ToolResult) ([]byte, error) {
-	if res.Value != nil {
-		return encodeValue(res.Value)
+// encodeResult is a tool's result in the protocol's JSON: its attachments or
+// the native value when there are any, else what the model would read. Big
+// data goes into p; nil = nothing is big.
+func encodeResult(res *strands.ToolResult, p *parcel) ([]byte, error) {
+	switch {
+	case len(res.Attachments) == 1:
+		return encodeInto(attachment{res.Attachments[0]}, p)
+	case len(res.Attachments) > 1:
+		var all []attachment
+		for _, a := range res.Attachments {
+			all = append(all, attachment{a})
+		}
+		return encodeInto(all, p)
+	case res.Value != nil:
+		return encodeInto(res.Value, p)
 	}
 	var values []any
 	texts := true
@@ -31,11 +42,11 @@ func encodeResult(res *strands.ToolResult) ([]byte, error) {
 	case len(values) == 0:
 		return []byte("null"), nil
 	case len(values) == 1:
-		return encodeValue(values[0])
+		return encodeInto(values[0], p)
 	case texts:
-		return encodeValue(res.Text())
+		return encodeInto(res.Text(), p)
 	}
-	return encodeValue(values)
+	return encodeInto(values, p)
 }
 
 func partValue(p strands.Part) (v any, text bool) {
@@ -59,7 +70,9 @@ func partValue(p strands.Part) (v any, text bool) {
 
 // encodeValue marshals v with the tags of docs/protocol.md: bytes, times and
 // decimals stay what they are.
-func encodeValue(v any) ([]byte, error) {
+func encodeValue(v any) ([]byte, error) { return encodeInto(v, nil) }
+
+func encodeInto(v any, p *parcel) ([]byte, error) {
 	t := reflect.TypeOf(v)
 	if t == nil {
 		return []byte("null"), nil
@@ -71,7 +84,7 @@ func encodeValue(v any) ([]byte, error) {
 		}
 		return escapeTags(b)
 	}
-	var e encoder
+	e := encoder{parcel: p}
 	err := e.value(reflect.ValueOf(v), 0)
 	return e.Bytes(), err
 }
@@ -127,7 +140,10 @@ func isDecimal(t reflect.Type) bool {
 }
 
 // encoder writes a value as encoding/json would, but for the tags.
-type encoder struct{ bytes.Buffer }
+type encoder struct {
+	bytes.Buffer
+	parcel *parcel
+}
 
 func (e *encoder) tag(name, text string) {
 	quoted, _ := json.Marshal(text) // a string always marshals
@@ -152,6 +168,8 @@ func (e *encoder) value(v reflect.Value, depth int) error {
 	case isDecimal(t) && t.Kind() != reflect.Pointer:
 		e.tag("decimal", v.Interface().(fmt.Stringer).String())
 		return nil
+	case t.Implements(bulkType) && !(t.Kind() == reflect.Interface):
+		return e.bulk(v.Interface().(bulk), depth)
 	case isPlain(t) || special(t):
 		return e.plain(v)
 	}
@@ -176,6 +194,12 @@ func (e *encoder) value(v reflect.Value, depth int) error {
 			return nil
 		}
 		if t.Elem().Kind() == reflect.Uint8 && !special(t.Elem()) {
+			if e.parcel != nil && v.Len() >= bigBytes {
+				return e.attach("bytes", func(w io.Writer) error {
+					_, err := w.Write(v.Bytes())
+					return err
+				})
+			}
 			e.tag("bytes", base64.StdEncoding.EncodeToString(v.Bytes()))
 			return nil
 		}

@@ -83,7 +83,7 @@ func TestEncodeResult(t *testing.T) {
 		{strands.ToolResult{}, "null"},
 	}
 	for _, tt := range tests {
-		if got, err := encodeResult(&tt.res); err != nil || string(got) != tt.want {
+		if got, err := encodeResult(&tt.res, nil); err != nil || string(got) != tt.want {
 			t.Errorf("%+v: %s %v, want %s", tt.res, got, err, tt.want)
 		}
 	}

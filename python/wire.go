@@ -23,14 +23,19 @@ type wire struct {
 	w     *frame.Writer
 	stray *stray
 	used  bool // a snippet has run
+
+	arrow  bool // the worker says that it can read Arrow data
+	ledger ledger
 }
 
 // connect configures a worker that was just started and waits until it is
-// ready. It takes proc over: after an error the process is gone.
-func connect(ctx context.Context, proc sandbox.Process, configuration []byte) (_ *wire, err error) {
+// ready. It takes proc over: after an error the process is gone. memory is what
+// its big data may take; negative = any.
+func connect(ctx context.Context, proc sandbox.Process, configuration []byte, memory int64) (_ *wire, err error) {
+	conn := passesFiles(proc.Conn())
 	w := &wire{
-		proc: proc, r: frame.NewReader(proc.Conn()), w: frame.NewWriter(proc.Conn()),
-		stray: drain(proc.Output()),
+		proc: proc, r: frame.NewReader(conn), w: frame.NewWriter(conn),
+		stray: drain(proc.Output()), ledger: ledger{limit: memory},
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -67,7 +72,8 @@ func (w *wire) shake(configuration []byte) error {
 		return err
 	}
 	var ready struct {
-		Version int `json:"version"`
+		Version int  `json:"version"`
+		Arrow   bool `json:"arrow"`
 	}
 	if err := json.Unmarshal(f.Body, &ready); err != nil {
 		return frame.Violationf("ready: %v", err)
@@ -75,6 +81,7 @@ func (w *wire) shake(configuration []byte) error {
 	if ready.Version != protocolVersion {
 		return frame.Violationf("protocol version %d instead of %d", ready.Version, protocolVersion)
 	}
+	w.arrow = ready.Arrow
 	return nil
 }
 

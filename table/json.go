@@ -24,7 +24,7 @@ const (
 // JSONSchema says how a table looks in the arguments of a tool: a model writes
 // rows, Python code passes a DataFrame.
 func (Table) JSONSchema() json.RawMessage {
-	return json.RawMessage(`{"type":["array","object"],"items":{"type":"object"},"format":"dataframe","description":"a table: a list of row objects"}`)
+	return json.RawMessage(`{"type":["array","object"],"items":{"type":"object"},"format":"dataframe"}`)
 }
 
 // MarshalJSON writes a preview for a model: the columns with their types, the

@@ -30,6 +30,8 @@ const (
 	Picture  Type = 'p'
 	Written  Type = 'f' // a file of the output folder
 	Call     Type = 'k'
+	Room     Type = 'm' // for the big data of a call to come
+	Piece    Type = 'b' // of that data, where it cannot be written there
 	Unwanted Type = 'q' // no more items of a stream
 	Done     Type = 'd'
 	Listing  Type = 'l'
@@ -42,7 +44,7 @@ const (
 const (
 	WhileStarting = string(Ready)
 	WhileRunning  = string(Stdout) + string(Stderr) + string(Value) + string(Picture) +
-		string(Written) + string(Call) + string(Unwanted) + string(Done)
+		string(Written) + string(Call) + string(Room) + string(Piece) + string(Unwanted) + string(Done)
 	WhileListing = string(Listing) + string(Failed)
 	WhileGetting = string(Data) + string(Failed)
 	WhilePutting = string(Stored) + string(Failed)
@@ -79,6 +81,10 @@ func (t Type) maxBody() (n int, known bool) {
 		return 8 * kib, true
 	case Call:
 		return 16 * mib, true
+	case Room:
+		return 12, true
+	case Piece:
+		return 4 + mib, true
 	case Unwanted:
 		return 4, true
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"os"
 	"sync"
 	"time"
 )
@@ -17,6 +18,13 @@ type Writer struct {
 	dst io.Writer
 	buf []byte
 	err error
+
+	file *os.File // to go with the next bytes
+}
+
+// A FileWriter passes the descriptor of a file on with the first byte of b.
+type FileWriter interface {
+	WriteFile(b []byte, f *os.File) (int, error)
 }
 
 // NewWriter returns a Writer to dst. When dst has a method SetWriteDeadline,
@@ -28,6 +36,18 @@ func NewWriter(dst io.Writer) *Writer {
 // Write sends one frame whose body is the pieces. It fails when the other side
 // has not taken it within patience; zero waits as long as the stream lives.
 func (w *Writer) Write(t Type, patience time.Duration, pieces ...[]byte) error {
+	return w.WriteFile(t, patience, nil, pieces...)
+}
+
+// PassesFiles says whether WriteFile can pass files.
+func (w *Writer) PassesFiles() bool {
+	_, ok := w.dst.(FileWriter)
+	return ok
+}
+
+// WriteFile is Write with a descriptor of f, which stays the caller's; nil =
+// none.
+func (w *Writer) WriteFile(t Type, patience time.Duration, f *os.File, pieces ...[]byte) error {
 	size := 0
 	for _, p := range pieces {
 		size += len(p)
@@ -49,6 +69,7 @@ func (w *Writer) Write(t Type, patience time.Duration, pieces ...[]byte) error {
 			return w.err
 		}
 	}
+	w.file = f
 	w.err = w.send(t, size, pieces)
 	return w.err
 }
@@ -77,7 +98,13 @@ func (w *Writer) flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
-	_, err := w.dst.Write(w.buf)
+	var err error
+	if f := w.file; f != nil {
+		w.file = nil
+		_, err = w.dst.(FileWriter).WriteFile(w.buf, f)
+	} else {
+		_, err = w.dst.Write(w.buf)
+	}
 	w.buf = w.buf[:0]
 	return err
 }

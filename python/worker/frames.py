@@ -13,6 +13,7 @@ import _thread
 import os
 import select
 import struct
+from collections import deque
 from typing import Callable, Protocol
 
 _thread, os = own(_thread), own(os)
@@ -22,6 +23,7 @@ _CHUNK = 1 << 14
 _BIG = 1 << 20
 _SLICE = 0.05  # seconds
 _exit = os._exit
+_deque = deque
 _unpack = _HEAD.unpack_from
 _pack = _HEAD.pack
 Frame = tuple[int, bytes]
@@ -43,6 +45,11 @@ class Channel(Protocol):
 
     send: Callable[[bytes], None]
 
+    files: "deque[int]"  # descriptors that came along, in order; -1 = it came and could not be kept
+
+
+_RIGHTS = struct.Struct("=i").iter_unpack
+
 
 class SocketChannel:
     """A stream socket."""
@@ -51,7 +58,8 @@ class SocketChannel:
         self.fd: int | None = fd
         self._socket = _socket.socket(fileno=fd)
         self.send = self._socket.sendall
-        self._recv = self._socket.recv
+        self.files: deque[int] = _deque()
+        self._recvmsg = self._socket.recvmsg
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         self._poll = poll.poll
@@ -62,11 +70,26 @@ class SocketChannel:
 
     def receive(self, size: int) -> bytes | None:
         try:
-            return self._recv(size, _socket.MSG_DONTWAIT)
+            data, extra, flags, _ = self._recvmsg(size, _SPACE, _FLAGS)
         except BlockingIOError:
             return None
         except ConnectionResetError:
             return b""
+        if extra or flags & _CUT:
+            self._keep(extra)
+        return data
+
+    def _keep(self, extra: "list[tuple[int, int, bytes]]") -> None:
+        """The host sends one descriptor at a time; nothing else is read past it."""
+        fds = [fd for _, _, data in extra for fd, in _RIGHTS(data)]
+        self.files.append(fds[0] if fds else -1)
+        for fd in fds[1:]:
+            os.close(fd)
+
+
+_SPACE = _socket.CMSG_SPACE(4) if hasattr(_socket, "CMSG_SPACE") else 0
+_FLAGS = getattr(_socket, "MSG_DONTWAIT", 0) | getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
+_CUT = getattr(_socket, "MSG_CTRUNC", 0)
 
 
 class PipeChannel:
@@ -79,6 +102,7 @@ class PipeChannel:
 
     def __init__(self, fd_in: int, fd_out: int) -> None:
         self.fd: int | None = None
+        self.files: deque[int] = _deque()
         self._in, self._out = fd_in, fd_out
         self._lock = _thread.allocate_lock()
         self._taken = _thread.allocate_lock()  # held while there is data to take

@@ -12,8 +12,8 @@ import sys
 import types
 from typing import Any, Callable
 
+from strands_worker.bulk import Parcel, pack
 from strands_worker.hostcalls import Calls
-from strands_worker.values import encode
 
 _Parameter = inspect.Parameter
 _ANNOTATIONS: dict[str, Any] = {
@@ -53,6 +53,7 @@ class _Binder:
         self._positional: list[str] = []
         self._required: list[str] = []
         self._droppable: set[str] = set()  # None means the same as leaving it out
+        self._tables = frozenset(p["name"] for p in params if (p.get("annotation") or "").startswith("DataFrame"))
         parameters, kind, optional = [], _Parameter.POSITIONAL_OR_KEYWORD, False
         for p in params:
             python, host = _python_name(p["name"]), p["name"]
@@ -103,8 +104,8 @@ class _Binder:
                 del values[host]
         return values
 
-    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        return encode(self.bind(args, kwargs))
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "bytes | Parcel":
+        return pack(self.bind(args, kwargs), self._tables)
 
     def _refuse(self, why: str) -> None:
         raise TypeError(f"{self._name}() {why}; it is {self._name}{self.signature}")
@@ -118,11 +119,11 @@ def make_function(spec: dict[str, Any], module: str, prefix: str, calls: Calls) 
 
         def function(*args: Any, **kwargs: Any) -> Any:
             arguments = binder.encode(args, kwargs)
-            return calls.stream(ident, lambda: arguments)
+            return calls.stream(ident, arguments)
 
         def aio(*args: Any, **kwargs: Any) -> Any:
             arguments = binder.encode(args, kwargs)
-            return calls.stream_async(ident, lambda: arguments)
+            return calls.stream_async(ident, arguments)
 
     else:
 

@@ -16,13 +16,15 @@ import struct
 from collections import deque
 from typing import Any, AsyncIterator, Callable, Iterator
 
+from strands_worker.bulk import Descriptor, Parcel, data_of, unpack
 from strands_worker.frames import Frame, Link, SocketChannel
 from strands_worker.interrupts import Interrupts
 from strands_worker.streams import Output
-from strands_worker.values import decode
+from strands_worker.values import decode, decode_with
 
 _CALL = struct.Struct("<II").pack
 _DROP = struct.Struct("<I").pack
+_ROOM = struct.Struct("<IQ").pack
 _REPLY = struct.Struct("<8sIB").unpack_from
 _REPLY_SIZE = 13
 _REPLY_KIND = ord("R")
@@ -30,9 +32,22 @@ _MOST = (16 << 20) - 64  # bytes of arguments that the host takes
 _allocate_lock = _thread.allocate_lock
 _deque = deque
 _exit = os._exit
-VALUE, FAILED, ITEM, END, ENDED = 0, 1, 2, 3, -1  # ENDED: the run is over
+VALUE, FAILED, ITEM, END, ROOM, ENDED = 0, 1, 2, 3, 4, -1  # ENDED: the run is over
+_IN_FILE, _BEHIND = 0x10, 0x20  # where the big data of a reply is
 
-Reply = tuple[int, bytes]  # the status, and the frame's body
+Reply = tuple[int, bytes, Any]  # the status, the frame's body, and what reads its big data
+
+
+Arguments = "bytes | Parcel"
+_OVER: Reply = (ENDED, b"", None)
+
+
+def _value(reply: Reply) -> Any:
+    _, body, data = reply
+    if data is None:
+        return decode(body, _REPLY_SIZE)
+    start, end, beside = unpack(body, _REPLY_SIZE, *data)
+    return decode_with(memoryview(body)[start:end], data_of(beside))
 
 
 class _Call:
@@ -97,9 +112,14 @@ class Calls:
 
     def _deliver(self, body: bytes) -> None:
         run, ident, status = _REPLY(body)
+        data = None
+        if status > 15:
+            file = Descriptor(self._link.channel.files.popleft()) if status & _IN_FILE else None
+            data = (bool(status & _IN_FILE), file)
+            status &= 15
         call = self._pending.get(ident)
         if call is not None and call.run == run:
-            call.replies.append((status, body))
+            call.replies.append((status, body, data))
             call.wake()
 
     def _next(self, call: _Call) -> Reply:
@@ -151,44 +171,65 @@ class Calls:
 
     # --- calling
 
-    def _start(self, function: int, arguments: bytes) -> _Call:
-        if len(arguments) > _MOST:
-            raise ValueError(f"arguments of {len(arguments)} bytes are too much for one call; the limit is {_MOST}")
+    def _start(self, function: int, arguments: Arguments) -> _Call:
         self._output.flush()
         call = _Call(next(self._ids) & 0xFFFFFFFF, self._link.run)
         self._pending[call.id] = call
-        if call.run is None or not self._link.emit(b"k", _CALL(call.id, function) + arguments):
-            del self._pending[call.id]
-            raise RuntimeError("host functions can be called only while a snippet runs")
+        try:
+            if type(arguments) is Parcel:
+                arguments = self._load(call, arguments)
+            if len(arguments) > _MOST:
+                raise ValueError(f"arguments of {len(arguments)} bytes are too much for one call; the limit is {_MOST}")
+            if call.run is None or not self._link.emit(b"k", _CALL(call.id, function) + arguments):
+                raise _not_now()
+        except BaseException:
+            self._pending.pop(call.id, None)
+            raise
         return call
 
-    def call(self, function: int, arguments: bytes) -> Any:
+    def _load(self, call: _Call, parcel: Parcel) -> bytes:
+        """Give the host the big data of a call that is going to be made."""
+        link = self._link
+        if call.run is None or not link.emit(b"m", _ROOM(call.id, parcel.size)):
+            raise _not_now()
+        status, body, data = self._next(call)
+        if status != ROOM:
+            raise _exception(status, body)
+        if data is not None:
+            parcel.save_to(data[1])
+        else:
+            for piece in parcel.pieces():
+                link.emit(b"b", _DROP(call.id) + piece)
+        return parcel.arguments(call.run)
+
+    def call(self, function: int, arguments: Arguments) -> Any:
         """Call and wait for the value."""
         call = self._start(function, arguments)
         try:
-            status, body = self._next(call)
+            reply = self._next(call)
         finally:
             self._pending.pop(call.id, None)
         if self._interrupts.armed:
             self._interrupts.checkpoint()
-        if status == VALUE:
-            return decode(body, _REPLY_SIZE)
-        raise _exception(status, body)
+        if reply[0] == VALUE:
+            return _value(reply)
+        raise _exception(reply[0], reply[1])
 
-    def stream(self, function: int, arguments: Callable[[], bytes]) -> Iterator[Any]:
+    def stream(self, function: int, arguments: Arguments) -> Iterator[Any]:
         """Call and yield the items as they come."""
-        call = self._start(function, arguments())
+        call = self._start(function, arguments)
         status = ITEM
         try:
             while True:
-                status, body = self._next(call)
+                reply = self._next(call)
+                status = reply[0]
                 if status != ITEM:
                     break
-                yield decode(body, _REPLY_SIZE)
+                yield _value(reply)
         finally:
             self._finish(call, status)
         if status not in (END, VALUE):
-            raise _exception(status, body)
+            raise _exception(status, reply[1])
 
     def _finish(self, call: _Call, status: int) -> None:
         self._pending.pop(call.id, None)
@@ -198,7 +239,7 @@ class Calls:
     def abandon(self) -> None:
         """End the calls of the run that is over; their threads get an error."""
         for call in list(self._pending.values()):
-            call.replies.append((ENDED, b""))
+            call.replies.append(_OVER)
             try:
                 call.wake()
             except RuntimeError:
@@ -206,35 +247,36 @@ class Calls:
 
     # --- calling from coroutines
 
-    async def call_async(self, function: int, arguments: bytes) -> Any:
+    async def call_async(self, function: int, arguments: Arguments) -> Any:
         call = self._start(function, arguments)
         try:
-            status, body = await self._next_async(call)
+            reply = await self._next_async(call)
         finally:
             self._forget(call)
-        if status == VALUE:
-            return decode(body, _REPLY_SIZE)
-        raise _exception(status, body)
+        if reply[0] == VALUE:
+            return _value(reply)
+        raise _exception(reply[0], reply[1])
 
-    async def stream_async(self, function: int, arguments: Callable[[], bytes]) -> AsyncIterator[Any]:
-        call = self._start(function, arguments())
+    async def stream_async(self, function: int, arguments: Arguments) -> AsyncIterator[Any]:
+        call = self._start(function, arguments)
         status = ITEM
         try:
             while True:
-                status, body = await self._next_async(call)
+                reply = await self._next_async(call)
+                status = reply[0]
                 if status != ITEM:
                     break
-                yield decode(body, _REPLY_SIZE)
+                yield _value(reply)
         finally:
             self._finish(call, status)
             self._forget(call)
         if status not in (END, VALUE):
-            raise _exception(status, body)
+            raise _exception(status, reply[1])
 
     def _forget(self, call: _Call) -> None:
         """A thread may still wait for it in the loop's stead."""
         self._pending.pop(call.id, None)
-        call.replies.append((ENDED, b""))
+        call.replies.append(_OVER)
         call.wake()
 
     async def _next_async(self, call: _Call) -> Reply:
@@ -311,6 +353,10 @@ class HostError(RuntimeError):
 # Exceptions that cannot be made of a message alone.
 _NEED_MORE = (UnicodeError, BUILTINS.get("BaseExceptionGroup", UnicodeError))
 _errors: dict[str, type[Exception]] = {}
+
+
+def _not_now() -> RuntimeError:
+    return RuntimeError("host functions can be called only while a snippet runs")
 
 
 def _exception(status: int, body: bytes) -> Exception:

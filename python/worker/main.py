@@ -10,15 +10,17 @@ import struct
 import sys
 from typing import Any
 
-from strands_worker import cells, figures, fixed, functions, leftovers, modules
+from strands_worker import cells, figures, fixed, forks, functions, leftovers, modules
+from strands_worker.bulk import HAS_ARROW, table_of
 from strands_worker.files import Folder
 from strands_worker.frames import Link, open_channel
 from strands_worker.guard import Guard
 from strands_worker.hostcalls import Calls
 from strands_worker.streams import STDERR, STDOUT, Fronts, Output, cut_at
-from strands_worker.values import decode, encode
+from strands_worker.values import TAGS, decode, encode
 
 gc, os = own(gc), own(os)
+TAGS["$table"] = table_of
 
 VERSION = 1
 _RUN = 8
@@ -81,11 +83,11 @@ class _Session:
         self._ballast = leftovers.Ballast()
         self._handlers = {
             ord("E"): self._exec, ord("L"): self._list, ord("G"): self._read, ord("W"): self._write,
+            ord("F"): self._fork, ord("N"): self._news,
         }  # fmt: skip
 
     def serve(self) -> None:
-        version = ".".join(map(str, sys.version_info[:3]))
-        self._link.send(b"H", encode({"version": VERSION, "pid": os.getpid(), "python": version}))
+        self._hello()
         # The model has no business here, and pickling finds nothing of ours.
         for name in [n for n in sys.modules if n.partition(".")[0] == "strands_worker"]:
             del sys.modules[name]
@@ -98,6 +100,10 @@ class _Session:
             if handler is None:
                 raise RuntimeError(f"a frame of unknown type {kind}")
             handler(body[:_RUN], body[_RUN:])
+
+    def _hello(self) -> None:
+        version = ".".join(map(str, sys.version_info[:3]))
+        self._link.send(b"H", encode({"version": VERSION, "pid": os.getpid(), "python": version, "arrow": HAS_ARROW}))
 
     # --- running code
 
@@ -207,6 +213,23 @@ class _Session:
         if hint := told.hint(self._workdir):
             told.message = f"{told.message} ({hint})" if told.message else hint
         return {"type": told.type, "message": told.message, "traceback": told.traceback, "stage": stage}
+
+    # --- forks
+
+    def _fork(self, run: bytes, _: bytes) -> None:
+        try:
+            copy = forks.fork(self._cells)
+        except forks.Refusal as e:
+            self._link.send(b"t", run + encode({"refused": e.body, "idle": []}))
+            return
+        if copy:
+            self._hello()
+        else:
+            self._link.send(b"t", run + encode({"refused": None, "idle": forks.idle()}))
+
+    def _news(self, run: bytes, _: bytes) -> None:
+        news = forks.news(self._folder)
+        self._link.send(b"n", run + encode({name: _fitting(list_) for name, list_ in news.items()}))
 
     # --- files
 

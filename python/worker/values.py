@@ -66,7 +66,7 @@ def _when(text: str) -> Any:
     return _datetime.fromisoformat(text)
 
 
-_TAGS: dict[str, Callable[[Any], Any]] = {
+TAGS: dict[str, Callable[[Any], Any]] = {
     "$bytes": lambda v: _a2b(v),
     "$datetime": _when,
     "$date": lambda v: _date.fromisoformat(v),
@@ -78,7 +78,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Any:
     if len(pairs) == 1:
         key, value = pairs[0]
         if key[:1] == "$":
-            if decode := _TAGS.get(key):
+            if decode := TAGS.get(key):
                 return decode(value)
             if key[:2] == "$$":
                 return Record({key[1:]: value})
@@ -90,21 +90,41 @@ class _Context:
 
     strict = False
     object_hook = None
-    object_pairs_hook = staticmethod(_object)
     parse_float = float
     parse_int = int
     parse_constant = float
-    memo: dict[str, str] = {}
+
+    def __init__(self, hook: Callable[[list[tuple[str, Any]]], Any]) -> None:
+        self.object_pairs_hook = hook
+        self.memo: dict[str, str] = {}
 
 
-_scan = _json.make_scanner(_Context())
+_make_scanner = _json.make_scanner
+_scan = _make_scanner(_Context(_object))
 
 
 def decode(data: bytes, start: int = 0) -> Any:
     """A value from the host's JSON, tags included."""
-    text = str(memoryview(data)[start:], "utf-8", "replace").lstrip()
+    return _read(_scan, memoryview(data)[start:])
+
+
+def decode_with(data: memoryview, beside: dict[str, Callable[[Any], Any]]) -> Any:
+    """A value some of whose parts lie beside the JSON: a tag with a list says where."""
+
+    def hook(pairs: list[tuple[str, Any]]) -> Any:
+        if len(pairs) == 1:
+            key, value = pairs[0]
+            if type(value) is list and (find := beside.get(key)):
+                return find(value)
+        return _object(pairs)
+
+    return _read(_make_scanner(_Context(hook)), data)
+
+
+def _read(scan: Callable[[str, int], tuple[Any, int]], data: memoryview) -> Any:
+    text = str(data, "utf-8", "replace").lstrip()
     try:
-        return _scan(text, 0)[0]
+        return scan(text, 0)[0]
     except StopIteration:
         raise ValueError("the host sent no JSON") from None
 

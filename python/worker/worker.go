@@ -16,7 +16,7 @@ var sources embed.FS
 // order is that of execution: a module may import those before it.
 var order = []string{
 	"private", "interrupts", "frames", "streams", "values", "guard", "limits", "cells",
-	"hostcalls", "functions", "modules", "figures", "files", "fixed", "leftovers", "main",
+	"bulk", "hostcalls", "functions", "modules", "figures", "files", "fixed", "leftovers", "forks", "main",
 }
 
 // Entry is the function to call once the process is confined: with the

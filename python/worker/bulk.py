@@ -1,0 +1,296 @@
+"""Big data: long bytes and tables, which cross beside the JSON of a message.
+
+What the host sends lies in a file in memory that cannot change any more; it is
+mapped, and numbers in a table are used where they are. What goes to the host
+is written into a file that the host has made, or sent in pieces.
+
+Tables are Arrow data where pyarrow is installed, DataFrames where pandas is,
+else lists of rows.
+"""
+
+from strands_worker.private import BUILTINS as __builtins__
+from strands_worker.private import own
+
+import importlib.util
+import mmap
+import os
+import struct
+import sys
+from typing import Any, Callable, Iterator
+
+from strands_worker.values import Record, encode, plain
+
+os = own(os)
+
+BIG = 1 << 16  # bytes from here on are big data
+ARROW = "application/vnd.apache.arrow.stream"
+_BYTES = "application/octet-stream"
+_ALIGN = 64
+_PIECE = 1 << 20
+_NOTE = b"strands.note"
+_SIZE = struct.Struct("<Q").unpack_from
+_LENGTH = struct.Struct("<I").unpack_from
+_mmap = mmap.mmap
+_MAP = {"flags": mmap.MAP_PRIVATE, "prot": mmap.PROT_READ} if hasattr(mmap, "MAP_PRIVATE") else {"access": mmap.ACCESS_READ}
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+HAS_ARROW = _installed("pyarrow")
+_HAS_PANDAS = _installed("pandas")
+
+
+class Descriptor:
+    """A descriptor that came with a message; closed when nobody wants it."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    __del__ = close
+
+    def map(self, size: int) -> memoryview:
+        """The data, which lives as long as somebody looks at it."""
+        try:
+            if self.fd < 0:
+                raise OSError("the data did not arrive: too many files are open")
+            return memoryview(_mmap(self.fd, size, **_MAP))
+        except OSError as e:
+            if e.errno == 12:
+                raise MemoryError(f"{size} bytes from the host do not fit into the session's memory") from None
+            raise
+        finally:
+            self.close()
+
+
+def unpack(body: bytes, start: int, in_file: bool, file: "Descriptor | None") -> tuple[int, int, memoryview]:
+    """Where the JSON of a reply begins and ends, and its big data."""
+    if in_file:
+        size = _SIZE(body, start)[0]
+        return start + 8, len(body), (file or Descriptor(-1)).map(size)
+    end = start + 4 + _LENGTH(body, start)[0]
+    return start + 4, end, memoryview(body)[end:]
+
+
+# --- to the host -----------------------------------------------------------
+
+
+class _Sink:
+    """What pyarrow writes to."""
+
+    closed = False
+
+    def __init__(self, write: Callable[[Any], None]) -> None:
+        self._write = write
+
+    def write(self, data: Any) -> int:
+        self._write(data)
+        return len(data)
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+class Parcel:
+    """Arguments of a call, of which some are big data."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+        self._pieces: list[tuple[str, str, int, int, Callable[[Any], None]]] = []
+        self.size = 0
+
+    def add_bytes(self, name: str, data: Any) -> None:
+        view = memoryview(data).cast("B")
+        self._add(name, _BYTES, view.nbytes, lambda write: write(view))
+
+    def add_table(self, name: str, table: Any) -> None:
+        import pyarrow as pa
+
+        def save(sink: Any) -> None:
+            with pa.ipc.new_stream(sink, table.schema) as out:
+                out.write_table(table)
+
+        counted = pa.MockOutputStream()
+        save(counted)
+        self._add(name, ARROW, counted.size(), lambda write: save(_Sink(write)))
+
+    def _add(self, name: str, mime: str, size: int, save: Callable[[Any], None]) -> None:
+        at = -(-self.size // _ALIGN) * _ALIGN
+        self._pieces.append((name, mime, at, size, save))
+        self.size = at + size
+
+    def arguments(self, run: bytes) -> bytes:
+        """The arguments with references in place of the big data."""
+        values = dict(self._values)
+        for name, mime, at, size, _ in self._pieces:
+            values[name] = {"$attached": [run.hex(), at, size, mime]}
+        return encode(values)
+
+    def save(self, write: Callable[[Any], None]) -> None:
+        """Write all of it, from the beginning."""
+        done = 0
+        for _, _, at, size, save in self._pieces:
+            if at > done:
+                write(bytes(at - done))
+            save(write)
+            done = at + size
+
+    def save_to(self, file: Descriptor) -> None:
+        fd = file.fd
+        if fd < 0:
+            raise OSError("there is no place for big data: too many files are open")
+
+        def write(data: Any) -> None:
+            view = memoryview(data).cast("B")
+            while view:
+                view = view[os.write(fd, view) :]
+
+        try:
+            self.save(write)
+        finally:
+            file.close()
+
+    def pieces(self) -> "Iterator[bytes]":
+        """All of it in pieces for frames."""
+        parts: list[bytes] = []
+        self.save(lambda data: parts.append(bytes(data)))
+        for part in parts:
+            for at in range(0, len(part), _PIECE):
+                yield part[at : at + _PIECE]
+
+
+def pack(values: dict[str, Any], tables: "frozenset[str]") -> "bytes | Parcel":
+    """Encode arguments; tables are the names of those that are to be tables."""
+    parcel = None
+    for name, value in values.items():
+        kind = type(value)
+        if kind in (bytes, bytearray, memoryview):
+            if memoryview(value).nbytes >= BIG:
+                parcel = parcel or Parcel(values)
+                parcel.add_bytes(name, value)
+        elif tables and name in tables and value is not None:
+            if HAS_ARROW:
+                parcel = parcel or Parcel(values)
+                parcel.add_table(name, _to_arrow(value))
+            else:
+                values = {**values, name: _to_rows(value)}
+                if parcel:
+                    parcel._values = values
+    return encode(values) if parcel is None else parcel
+
+
+def _to_arrow(value: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        if isinstance(value, pandas.Series):
+            value = value.to_frame()
+        if isinstance(value, pandas.DataFrame):
+            named = any(name is not None for name in value.index.names)
+            return pa.Table.from_pandas(value, preserve_index=named, nthreads=1)
+    if isinstance(value, (list, tuple)):
+        return pa.Table.from_pylist([dict(row) for row in value])
+    return pa.table(value)  # a dict of columns, or what speaks Arrow's protocol
+
+
+def _to_rows(value: Any) -> Any:
+    """A table as columns and rows, for a host that makes Arrow data of it."""
+    if hasattr(value, "to_frame") and not hasattr(value, "columns"):
+        value = value.to_frame()
+    if hasattr(value, "columns") and hasattr(value, "itertuples"):
+        named = any(name is not None for name in value.index.names)
+        if named:
+            value = value.reset_index()
+        columns = [[str(c), _HINTS.get(str(t)[:8].partition("[")[0].lower(), "")] for c, t in value.dtypes.items()]
+        for column, dtype in zip(columns, value.dtypes):
+            if "datetime64" in str(dtype):
+                column[1] = "TIMESTAMPTZ" if "," in str(dtype) else "TIMESTAMP"
+        return {"columns": columns, "rows": [list(row) for row in value.itertuples(index=False, name=None)]}
+    if isinstance(value, dict):
+        names = list(value)
+        return {"columns": [[str(n), ""] for n in names], "rows": [list(row) for row in zip(*value.values())]}
+    return plain(value)
+
+
+_HINTS = {"int64": "INTEGER", "int32": "INTEGER", "float64": "DOUBLE", "bool": "BOOLEAN", "str": "TEXT"}
+
+
+# --- from the host ---------------------------------------------------------
+
+
+def data_of(view: memoryview) -> dict[str, Callable[[Any], Any]]:
+    """How to read what lies beside the JSON."""
+    return {
+        "$bytes": lambda v: bytes(view[v[0] : v[0] + v[1]]),
+        "$arrow": lambda v: _from_arrow(view[v[0] : v[0] + v[1]]),
+    }
+
+
+def _from_arrow(view: memoryview) -> Any:
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    table = pa.ipc.open_stream(pa.py_buffer(view)).read_all()
+    note = (table.schema.metadata or {}).get(_NOTE, b"").decode("utf-8", "replace")
+    if not _HAS_PANDAS:
+        return table
+    frame = _to_pandas(table)
+    if note:
+        frame.attrs["note"] = note
+        import warnings
+
+        warnings.warn(note, stacklevel=4)
+    return frame
+
+
+def _to_pandas(table: Any) -> Any:
+    """A DataFrame that keeps nulls: numpy's integers and bools have none."""
+    import pandas
+    import pyarrow as pa
+
+    frame = table.to_pandas(
+        split_blocks=True, use_threads=False, date_as_object=False, maps_as_pydicts="lossy", ignore_metadata=True
+    )
+    for i, column in enumerate(table.columns):
+        kind = column.type
+        if column.null_count and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+            name = "boolean" if pa.types.is_boolean(kind) else str(kind).replace("uint", "UInt").replace("int", "Int")
+            dtype = pandas.api.types.pandas_dtype(name.replace("UInt", "UInt"))
+            frame.isetitem(i, dtype.__from_arrow__(column))
+    return frame
+
+
+def table_of(value: Any) -> Any:
+    """A table that came as its columns' names and its rows."""
+    names, rows = value
+    if _HAS_PANDAS:
+        import pandas
+
+        return pandas.DataFrame(rows, columns=names)
+    return [Record(zip(names, row)) for row in rows]
