@@ -82,6 +82,14 @@ type Config struct {
 	Timeout time.Duration
 	// PythonLimits bound the interpreter of a session: memory, disk, output, …
 	PythonLimits python.Limits
+	// Binds and Inputs are files for the code: those of this machine that it may
+	// read where they lie, and those that each fresh state begins with. The
+	// prompt names them.
+	Binds  []python.Bind
+	Inputs []python.Input
+	// Artifacts keeps the pictures and files that code makes, and tells the
+	// user of them: an *artifact.Keeper. nil = they are events only.
+	Artifacts Artifacts
 	// Fixed makes Python see the same clock and draw the same random numbers in
 	// every run, so that a recorded run can be replayed. nil = the true ones.
 	Fixed *python.Fixed
@@ -111,9 +119,12 @@ func New(cfg Config) (*strands.Agent, error) {
 		interpreter = &python.Sandboxed{Logger: cfg.Logger}
 		sc.Providers = append(slices.Clone(sc.Providers), closing{interpreter})
 	}
-	tool := python.NewTool(python.ToolConfig{
-		Interpreter: interpreter, Options: p.options, KeepState: cfg.KeepState, Labels: cfg.Labels,
-	})
+	tc := python.ToolConfig{Interpreter: interpreter, Options: p.options, KeepState: cfg.KeepState, Labels: cfg.Labels}
+	if cfg.Artifacts != nil {
+		tc.Shown = keeping(cfg.Artifacts, cfg.Logger)
+		sc.Hooks = append(slices.Clone(sc.Hooks), cfg.Artifacts.Hooks())
+	}
+	tool := python.NewTool(tc)
 	sc.Tools = append([]strands.Tool{tool}, sc.Tools...)
 	return strands.New(sc)
 }

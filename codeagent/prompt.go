@@ -80,6 +80,7 @@ func (p *plan) sessionRules(cfg *Config) []string {
 	if !cfg.NoTempDir {
 		rules = append(rules, `The working directory is a folder of your own. Read and write there with relative paths ("report.csv"); files you write are handed to the user.`)
 	}
+	rules = append(rules, givenRules(cfg)...)
 	if confined {
 		rules = append(rules, "There is no network, no shell, no pip and no input().")
 		rules = append(rules, "You can import "+p.importRule()+". Other imports are refused.")

@@ -116,6 +116,11 @@ func newSession(o Options, guard bool) (*session, error) {
 				`%q is no import pattern; write "pandas", "pandas.*" or "*"`, p)}
 		}
 	}
+	for _, in := range o.Inputs {
+		if err := checkName(in.Name); err != nil || in.Open == nil {
+			return nil, &strands.InputError{Field: "Inputs", Reason: fmt.Sprintf("%q is no relative file name with slashes, or cannot be opened", in.Name)}
+		}
+	}
 	modules, err := moduleConfigs(o.Modules)
 	if err != nil {
 		return nil, err

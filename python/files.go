@@ -93,26 +93,52 @@ func (s *session) WriteFile(ctx context.Context, name string, data io.Reader) er
 	if err := checkName(name); err != nil {
 		return err
 	}
-	return s.ask(ctx, func(w *wire) error {
-		if err := w.quiet(); err != nil {
+	return s.ask(ctx, func(w *wire) error { return w.putFile(ctx, name, data) })
+}
+
+// putFile writes a file into the session's folder.
+func (w *wire) putFile(ctx context.Context, name string, data io.Reader) error {
+	if err := w.quiet(); err != nil {
+		return err
+	}
+	put := putter{ctx: ctx, w: w, id: newRunID(), name: name}
+	buf := make([]byte, frame.MaxData)
+	for first := true; ; first = false {
+		n, err := io.ReadFull(data, buf)
+		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !last {
+			// The file is half written; the worker can only be told so by
+			// an end.
+			return errors.Join(put.piece(first, true, buf[:n]),
+				&hostError{fmt.Errorf("python: reading what to write to %s: %w", name, err)})
+		}
+		if err := put.piece(first, last, buf[:n]); err != nil || last {
 			return err
 		}
-		put := putter{ctx: ctx, w: w, id: newRunID(), name: name}
-		buf := make([]byte, frame.MaxData)
-		for first := true; ; first = false {
-			n, err := io.ReadFull(data, buf)
-			last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-			if err != nil && !last {
-				// The file is half written; the worker can only be told so by
-				// an end.
-				return errors.Join(put.piece(first, true, buf[:n]),
-					&hostError{fmt.Errorf("python: reading what to write to %s: %w", name, err)})
-			}
-			if err := put.piece(first, last, buf[:n]); err != nil || last {
-				return err
-			}
+	}
+}
+
+// putInputs writes the files that a fresh state begins with.
+func (w *wire) putInputs(ctx context.Context, inputs []Input) error {
+	stop := context.AfterFunc(ctx, func() { _ = w.proc.Conn().SetReadDeadline(past) })
+	defer func() {
+		stop()
+		_ = w.proc.Conn().SetReadDeadline(time.Time{})
+	}()
+	for _, in := range inputs {
+		r, err := in.Open(ctx)
+		if err != nil {
+			return fmt.Errorf("python: opening the input %s: %w", in.Name, err)
 		}
-	})
+		err = errors.Join(w.putFile(ctx, in.Name, r), r.Close())
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("python: writing the input %s: %w", in.Name, err)
+		}
+	}
+	return nil
 }
 
 // putter sends a file in pieces, of which the worker confirms each.

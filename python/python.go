@@ -70,6 +70,9 @@ type Options struct {
 	// cost a session nothing. A hint.
 	Preload []string
 
+	// Inputs are files that each fresh state begins with.
+	Inputs []Input
+
 	InitializationCode []string // run in order before the first snippet of each fresh state; it may import anything
 	Namespaces         []Namespace
 	Modules            []Module
@@ -100,6 +103,13 @@ type Options struct {
 type Fixed struct {
 	Seed uint64
 	Time time.Time
+}
+
+// Input is a file of the program's that is written into the working directory
+// before any code runs there.
+type Input struct {
+	Name string // relative with slashes
+	Open func(context.Context) (io.ReadCloser, error)
 }
 
 // Limits bound a session. Zero means the default, negative none where that

@@ -20,6 +20,11 @@ type ToolConfig struct {
 	// come; not when a run goes on after an interrupt.
 	KeepState bool
 
+	// Shown is called with the Result of each snippet while the REPL is still
+	// held: files can be read before other code changes them. It may add to
+	// the warnings, which the model reads. nil = nobody is.
+	Shown func(ctx context.Context, s Session, r *Result)
+
 	Name        string // "" = "python_repl"
 	Description string // "" = a built-in sentence
 	Labels      Labels
@@ -68,7 +73,7 @@ func NewTool(c ToolConfig) strands.Tool {
 	if c.Interpreter == nil {
 		panic("python.NewTool: ToolConfig.Interpreter is nil")
 	}
-	t := &replTool{interpreter: c.Interpreter, options: c.Options, keep: c.KeepState, labels: c.Labels.withDefaults()}
+	t := &replTool{interpreter: c.Interpreter, options: c.Options, keep: c.KeepState, shown: c.Shown, labels: c.Labels.withDefaults()}
 	t.spec = strands.ToolSpec{Name: "python_repl", Description: replDescription, InputSchema: replSchema}
 	if c.Name != "" {
 		t.spec.Name = c.Name
@@ -99,6 +104,7 @@ type replTool struct {
 	interpreter Interpreter
 	options     Options
 	keep        bool
+	shown       func(context.Context, Session, *Result)
 	labels      Labels
 }
 
@@ -145,7 +151,7 @@ func (t *replTool) Call(ctx context.Context, call *strands.ToolCall) (*strands.T
 		l, parks := r.Session.(*session)
 		if parks {
 			if outputs, ok := l.resume(r.calls.goOn(ctx)); ok {
-				return t.collect(ctx, outputs)
+				return t.collect(ctx, r, outputs)
 			}
 		}
 		return t.gaveUp(r, answers, parks && canPark || !r.calls.any()), nil
@@ -187,10 +193,10 @@ func (t *replTool) open(ctx context.Context) (*repl, error) {
 
 // run runs a snippet and makes the answer of its Result.
 func (t *replTool) run(ctx context.Context, r *repl, code string) (*strands.ToolResult, error) {
-	return t.collect(ctx, r.Exec(r.calls.watch(ctx), code))
+	return t.collect(ctx, r, r.Exec(r.calls.watch(ctx), code))
 }
 
-func (t *replTool) collect(ctx context.Context, outputs iter.Seq2[Output, error]) (*strands.ToolResult, error) {
+func (t *replTool) collect(ctx context.Context, r *repl, outputs iter.Seq2[Output, error]) (*strands.ToolResult, error) {
 	var res *Result
 	for o, err := range outputs {
 		if err != nil {
@@ -206,6 +212,9 @@ func (t *replTool) collect(ctx context.Context, outputs iter.Seq2[Output, error]
 	}
 	if res == nil {
 		return nil, errors.New("python: the interpreter gave no result")
+	}
+	if t.shown != nil {
+		t.shown(ctx, r.Session, res)
 	}
 	return t.answer(res), nil
 }
