@@ -181,7 +181,7 @@ func (s *session) fresh(ctx context.Context, progress func(string)) (*wire, erro
 	if err != nil {
 		return nil, errors.Join(err, proc.Close())
 	}
-	return connect(ctx, proc, config)
+	return connect(ctx, proc, config, s.opts.Limits.Memory)
 }
 
 // workDir is the output folder as the worker sees it.
