@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -18,17 +19,24 @@ import (
 const (
 	fieldTitle = iota
 	fieldPath
-	fieldAbout // tags, type, description
+	fieldAbout    // tags and description
+	fieldHeadings // of the body
 	fieldBody
 	numFields
 )
 
 var (
-	fieldWeight = [numFields]float64{6, 2, 2, 1}
-	fieldLength = [numFields]float64{.4, .4, .4, .75}
+	fieldWeight = [numFields]float64{8, 3, 5, 3, 1}
+	fieldLength = [numFields]float64{.4, .4, .4, .7, .6}
 )
 
-const bm25K1 = 1.2
+const (
+	bm25K1 = 8 // high, since the weights above multiply the counts
+
+	// linkWeight is how much being linked to from other concepts counts: what
+	// many mention is what a plain question means more often.
+	linkWeight = .05
+)
 
 // bm25f is the keyword index: for each term a list of (document, count in
 // each field), varint coded. It is not changed after Build.
@@ -37,6 +45,9 @@ type bm25f struct {
 	lengths  [][numFields]uint32 // terms in each field of each document
 	average  [numFields]float64
 	postings map[string]postings
+	prior    []float64 // of each document, a factor; nil = 1
+
+	sorted func() []string // the terms, sorted; made when first asked for
 }
 
 type postings struct {
@@ -44,7 +55,19 @@ type postings struct {
 	data []byte // document number (delta), bit set of fields, counts
 }
 
-func newBM25F() *bm25f { return &bm25f{postings: map[string]postings{}} }
+func newBM25F() *bm25f {
+	x := &bm25f{postings: map[string]postings{}}
+	x.sorted = sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(x.postings)) })
+	return x
+}
+
+// weigh sets the priors by how many concepts link to each.
+func (x *bm25f) weigh(s *state) {
+	x.prior = make([]float64, len(x.ids))
+	for i, id := range x.ids {
+		x.prior[i] = 1 + linkWeight*math.Log1p(float64(len(s.backlinks[id])))
+	}
+}
 
 // Build reads and indexes all concepts, on all processors.
 func (x *bm25f) Build(ctx context.Context, docs []Document) error {
@@ -84,7 +107,11 @@ type builder struct {
 // out; its concept is found by the other fields.
 func add(part map[string]*builder, doc int, d *Document) (lengths [numFields]uint32) {
 	body, _ := d.Body()
-	texts := [numFields]string{d.Title, d.Path, strings.Join(d.Tags, " ") + " " + d.Type + " " + d.Description, body}
+	var heads strings.Builder
+	for _, h := range d.headings {
+		heads.WriteString(h.text + " ")
+	}
+	texts := [numFields]string{d.Title, d.Path, strings.Join(d.Tags, " ") + " " + d.Description, heads.String(), prose(body)}
 	touched := make([]*builder, 0, 256)
 	for f, text := range texts {
 		terms(text, func(t string) {
@@ -112,6 +139,15 @@ func add(part map[string]*builder, doc int, d *Document) (lengths [numFields]uin
 		b.counts = [numFields]uint32{}
 	}
 	return lengths
+}
+
+// prose cuts off the lists of links at the end of a body that a converter made:
+// they are the titles of other concepts.
+func prose(body string) string {
+	for _, list := range []string{"\n## See also\n* [", "\n## Subsections\n* ["} {
+		body, _, _ = strings.Cut(body, list)
+	}
+	return body
 }
 
 func appendCounts(data []byte, counts [numFields]uint32) []byte {
@@ -182,13 +218,36 @@ func (x *bm25f) Query(ctx context.Context, query string, topK int) ([]Hit, error
 		}
 		touched = x.score(t, scores, touched)
 	}
-	hits := make([]Hit, 0, topK+1)
+	hits := x.best(scores, touched, topK)
 	for _, doc := range touched {
-		hits = keepBest(hits, Hit{x.ids[doc], scores[doc]}, topK)
 		scores[doc] = 0
 	}
 	scratch.Put(pooled)
 	return hits, nil
+}
+
+// best returns the topK of the documents that were touched.
+func (x *bm25f) best(scores []float64, touched []int32, topK int) []Hit {
+	hit := func(doc int32) Hit {
+		score := scores[doc]
+		if x.prior != nil {
+			score *= x.prior[doc]
+		}
+		return Hit{x.ids[doc], score}
+	}
+	if topK > 1000 { // as many as there are: sorting is cheaper than inserting
+		hits := make([]Hit, 0, len(touched))
+		for _, doc := range touched {
+			hits = append(hits, hit(doc))
+		}
+		sortHits(hits)
+		return hits[:min(len(hits), topK)]
+	}
+	hits := make([]Hit, 0, topK+1)
+	for _, doc := range touched {
+		hits = keepBest(hits, hit(doc), topK)
+	}
+	return hits
 }
 
 // score adds what term says to each document that has it.

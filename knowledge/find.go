@@ -27,10 +27,10 @@ type Match struct {
 	ID      string  `json:"id"`
 	Title   string  `json:"title"`
 	Type    string  `json:"type"`
-	Path    string  `json:"path,omitempty"` // titles of what it lies in
-	Pages   string  `json:"pages,omitempty"`
+	Path    string  `json:"path"` // titles of what it lies in; "" = nothing
+	Pages   string  `json:"pages"`
 	Score   float64 `json:"score"`
-	Snippet string  `json:"snippet,omitempty"`
+	Snippet string  `json:"snippet"`
 	Lines   [2]int  `json:"lines"`  // of the snippet in the body, from 1, both included
 	Tokens  int     `json:"tokens"` // what reading all of it costs, estimated
 	Note    string  `json:"note,omitempty"`
@@ -178,15 +178,17 @@ func (q *question) admits(s *state, c *Concept) bool {
 	return true
 }
 
-// exactFirst moves the concept that the query names to the front.
+// exactFirst moves the concept that the query names by id or title to the
+// front.
 func exactFirst(s *state, q question, hits []Hit) []Hit {
 	name := strings.TrimSpace(q.words)
-	for _, c := range s.concepts {
-		if !strings.EqualFold(c.ID, name) && !strings.EqualFold(c.Title, name) || !q.admits(s, c) {
+	for _, id := range s.named(name) {
+		c := s.byID[id]
+		if !strings.EqualFold(id, name) && !strings.EqualFold(c.Title, name) || !q.admits(s, c) {
 			continue
 		}
-		i := slices.IndexFunc(hits, func(h Hit) bool { return h.ID == c.ID })
-		h := Hit{ID: c.ID}
+		i := slices.IndexFunc(hits, func(h Hit) bool { return h.ID == id })
+		h := Hit{ID: id}
 		if i >= 0 {
 			h = hits[i]
 			hits = slices.Delete(hits, i, i+1)
@@ -215,6 +217,8 @@ func containsAll(c *Concept, text string, phrases []string) bool {
 const (
 	snippetLines = 4
 	snippetBytes = 400
+
+	snippetSearch = 256 << 10 // bytes of a body that are searched for it
 )
 
 // snippet returns the few lines of text that say most about the terms, and
@@ -227,33 +231,39 @@ func snippet(text string, look []string, idf *bm25f) (string, [2]int) {
 			weight[t] = max(idf.idf(t), .01)
 		}
 	}
+	text = text[:min(len(text), snippetSearch)]
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	best, bestScore := 0, -1.0
-	window := make([]map[string]bool, len(lines))
-	for i, line := range lines {
-		window[i] = map[string]bool{}
-		terms(line, func(t string) {
+	var found []hitTerm // in the lines of the window
+	for i := range lines {
+		from := i
+		terms(lines[i], func(t string) {
 			if weight[t] > 0 {
-				window[i][t] = true
+				found = append(found, hitTerm{i, t})
 			}
 		})
-	}
-	for i := range lines {
-		seen := map[string]bool{}
+		for len(found) > 0 && found[0].line <= i-snippetLines {
+			found = found[1:]
+		}
+		if len(found) > 0 {
+			from = found[0].line // begin with a line that says something
+		}
 		score := 0.0
-		for j := i; j < min(i+snippetLines, len(lines)); j++ {
-			for t := range window[j] {
-				if !seen[t] {
-					seen[t] = true
-					score += weight[t]
-				}
+		for n, h := range found {
+			if !slices.ContainsFunc(found[:n], func(g hitTerm) bool { return g.term == h.term }) {
+				score += weight[h.term]
 			}
 		}
-		if score > bestScore && strings.TrimSpace(lines[i]) != "" {
-			best, bestScore = i, score
+		if score > bestScore && strings.TrimSpace(lines[from]) != "" {
+			best, bestScore = from, score
 		}
 	}
 	return cutSnippet(lines, best)
+}
+
+type hitTerm struct {
+	line int
+	term string
 }
 
 func cutSnippet(lines []string, from int) (string, [2]int) {

@@ -51,6 +51,7 @@ func (b *Bundle) buildIndexes(ctx context.Context, s, old *state, cached *cache,
 			}
 			b.writeCache(s)
 		}
+		s.keywords.weigh(s)
 	}
 	switch own := b.opts.Index; {
 	case own == nil:

@@ -168,6 +168,7 @@ type state struct {
 	backlinks map[string][]backlink
 	keywords  *bm25f // nil when another index replaces it
 	index     SearchIndex
+	names     func() map[string][]string // see named; made when first asked for
 }
 
 type backlink struct {

@@ -60,7 +60,7 @@ func ids(f *knowledge.Found) string {
 func TestFind(t *testing.T) {
 	b := open(t, manual(), knowledge.Options{Now: clock})
 	for _, c := range []struct{ query, first string }{
-		{"how do I install it on linux?", "install/linux"},
+		{"how do I install it on a linux distribution?", "install/linux"},
 		{"fit a linear regression", "stats/regression"},
 		{"regressions", "stats/regression"}, // stemmed
 		{"which option for big machines: --enable-64", "install"},

@@ -38,6 +38,7 @@ func (b *Bundle) load(ctx context.Context, old *state) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.names = sync.OnceValue(s.nameAll)
 	s.link()
 	return s, b.buildIndexes(ctx, s, old, cached, changed || len(files) != len(known))
 }

@@ -3,6 +3,7 @@ package knowledge
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -35,14 +36,9 @@ func (s *state) resolveID(id string) (string, error) {
 	if _, ok := s.byID[strings.TrimSuffix(id, "/")]; ok {
 		return strings.TrimSuffix(id, "/"), nil
 	}
-	var same []string
-	for _, c := range s.concepts {
-		if strings.EqualFold(c.ID, id) {
-			return c.ID, nil
-		}
-		if strings.EqualFold(path.Base(c.ID), id) || strings.EqualFold(c.Title, id) {
-			same = append(same, c.ID)
-		}
+	same := s.named(id)
+	if len(same) > 0 && strings.EqualFold(same[0], id) {
+		return same[0], nil
 	}
 	if len(same) == 1 {
 		return same[0], nil
@@ -51,6 +47,25 @@ func (s *state) resolveID(id string) (string, error) {
 		same = s.similarIDs(id)
 	}
 	return "", &NotFoundError{ID: id, Suggestions: same[:min(len(same), 5)]}
+}
+
+// named lists the concepts whose id, title or last part of the id is name, in
+// any case: those with that id first.
+func (s *state) named(name string) []string { return s.names()[strings.ToLower(name)] }
+
+func (s *state) nameAll() map[string][]string {
+	all := make(map[string][]string, 2*len(s.concepts))
+	for _, c := range s.concepts {
+		id, title, last := strings.ToLower(c.ID), strings.ToLower(c.Title), strings.ToLower(path.Base(c.ID))
+		all[id] = append([]string{c.ID}, all[id]...)
+		if title != id {
+			all[title] = append(all[title], c.ID)
+		}
+		if last != id && last != title {
+			all[last] = append(all[last], c.ID)
+		}
+	}
+	return all
 }
 
 // similarIDs returns the five ids whose last part or title shares most
@@ -66,14 +81,20 @@ func (s *state) similarIDs(id string) []string {
 	return bestIDs(best, 5)
 }
 
-// similar returns up to two terms of the index that look like term.
+// similar returns up to two terms of the index that look like term and begin
+// with the same letter.
 func (x *bm25f) similar(term string) []string {
 	if len(term) < 4 {
 		return nil
 	}
 	want := trigrams(term)
 	var best []Hit
-	for t := range x.postings {
+	all := x.sorted()
+	from, _ := slices.BinarySearch(all, term[:1])
+	for _, t := range all[from:] {
+		if t[0] != term[0] {
+			break
+		}
 		if d := len(t) - len(term); d > 3 || d < -3 {
 			continue
 		}
