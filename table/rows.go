@@ -17,6 +17,9 @@ type Limits struct {
 	// Cut keeps the rows within the limits and says so in Note. Otherwise more
 	// is a *TooBigError: a table that lacks rows gives wrong sums.
 	Cut bool
+	// Abandon is called when rows are left unread, before they are closed: to
+	// cancel the query, since most drivers would read what is left. nil = not.
+	Abandon func()
 }
 
 const (
@@ -52,9 +55,16 @@ func (e *TooBigError) Error() string {
 // becomes floats, or text. Memory is bounded by l; more is a *TooBigError
 // unless l.Cut.
 func FromRows(rows *sql.Rows, l Limits) (_ Table, err error) {
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	r, err := newRowReader(rows)
-	if err != nil {
+	var r *rowReader
+	defer func() {
+		if r != nil && r.more && l.Abandon != nil {
+			l.Abandon()
+			_ = rows.Close() // it fails because of that
+			return
+		}
+		err = errors.Join(err, rows.Close())
+	}()
+	if r, err = newRowReader(rows); err != nil {
 		return Table{}, err
 	}
 	return r.table(l.withDefaults())
@@ -135,11 +145,11 @@ func (r *rowReader) table(l Limits) (Table, error) {
 		}
 		r.more = false
 		if limit := l.reached(count, size); limit != "" {
+			r.more = true
 			if !l.Cut {
 				return Table{}, &TooBigError{count, limit}
 			}
 			note = fmt.Sprintf("only the first %d rows are here: the result is larger than %s", count, limit)
-			r.more = true
 			break
 		}
 		for i, c := range columns {
