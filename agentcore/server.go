@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -36,8 +37,23 @@ const (
 // can reach it.
 type ServerConfig struct {
 	// Interpreter opens the sessions; Close does not close it. nil = a
-	// python.Sandboxed of the server's own, which may start programs.
+	// python.Sandboxed of the server's own, whose sessions may start programs
+	// where the machine offers python.LevelNamespaces.
 	Interpreter python.Interpreter
+	// Level is what the server's own sessions must have; "" = the strongest
+	// that the machine offers. Below LevelNamespaces there are no commands and
+	// there is no JavaScript.
+	Level python.Level
+	// Programs says that the sessions of Interpreter can start programs, which
+	// commands and JavaScript need. Without an Interpreter the server finds
+	// out by itself.
+	Programs bool
+	// JavaScript is the command of a worker that calls javascript.Serve; a
+	// session that needs it starts it inside its sandbox. Its program is an
+	// absolute path outside of /tmp that every user may read and execute; with
+	// an Interpreter of the caller's it is among Sandboxed.Programs. nil =
+	// Python only.
+	JavaScript []string
 	// Options are those of every session: requirements, what is preloaded,
 	// limits, the time for one call. Nil Libraries allow everything to be
 	// imported, a zero Timeout lets a call run as long as its session lives.
@@ -74,7 +90,9 @@ type ServerConfig struct {
 // HTTP server has shut down.
 type Server struct {
 	cfg      ServerConfig
-	own      *python.Sandboxed // to be closed; nil = the interpreter is the caller's
+	starting sync.Mutex
+	ready    atomic.Pointer[kernelSettings] // nil = prepare makes it
+	own      *python.Sandboxed              // nil = the interpreter is the caller's
 	handler  http.Handler
 	keys     map[string]Key
 	transfer *semaphore.Weighted
@@ -118,11 +136,6 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 			return nil, &strands.InputError{Field: "Keys", Reason: "a key needs an ID and a Secret"}
 		}
 		s.keys[k.ID] = k
-	}
-	s.cfg.Options = sessionOptions(cfg.Options)
-	if cfg.Interpreter == nil {
-		s.own = &python.Sandboxed{Logger: cfg.Logger}
-		s.cfg.Interpreter = s.own
 	}
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -187,6 +200,8 @@ func (s *Server) Close() error {
 		s.end(c, errServerClosed)
 	}
 	s.ending.Wait()
+	s.starting.Lock()
+	defer s.starting.Unlock()
 	if s.own != nil {
 		return s.own.Close()
 	}
@@ -260,7 +275,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
-	if err := signed.verify(c.body); err != nil {
+	if err := signed.verify(r.Header, c.body); err != nil {
 		return err
 	}
 	return route.do(s, c)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/strandsgo/strands"
@@ -31,42 +32,90 @@ func (s *Server) invokeTool(c *call) error {
 	if session.ctx.Err() != nil {
 		return session.gone()
 	}
+	if err := session.kernel.settings.offers(r); err != nil {
+		return err
+	}
 	if err := session.kernel.enter(s.cfg.MaxWaiting); err != nil {
 		return err
 	}
 	defer session.kernel.leave()
 
-	// The headers go out before the code runs: boto3 sends a request again
-	// when it has heard nothing for a minute.
-	c.w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
-	c.w.Header().Set(codeSessionHeader, session.id)
-	c.w.WriteHeader(http.StatusOK)
-	out := http.NewResponseController(c.w)
-	if err := out.Flush(); err != nil {
-		return nil // the client has gone
-	}
-	headers, payload := s.outcome(c, session, r)
-	_ = out.SetWriteDeadline(time.Now().Add(frameTime)) // not every writer has one
-	if err := writeFrame(c.w, headers, payload); err == nil {
-		_ = out.Flush()
-	}
+	out := newEventStream(c, session.id)
+	headers, payloads := s.outcome(c, session, r)
+	out.end(headers, payloads)
 	return nil
 }
 
-// outcome runs the tool in its turn and words what came of it as a frame.
-func (s *Server) outcome(c *call, session *codeSession, r *toolRequest) ([]frameHeader, []byte) {
+// The headers go out when a call takes longer than this: boto3 sends a request
+// again when it has heard nothing for a minute. Not at once, because a quick
+// answer with them in one piece is faster.
+const headersAfter = 20 * time.Millisecond
+
+// goPatience is the least time until a client in Go is answered. A request is
+// the last thing such a client does with its connection but one: it looks once
+// more at the request's body, after it was sent. When the headers of the
+// answer come before that, smithy-go (1.28.8) has closed the body, net/http
+// takes its io.EOF for a failure to send, and drops the connection, with
+// the answer and without an error of ours.
+const goPatience = time.Millisecond
+
+// eventStream is the answer of an invocation: headers, then one frame.
+type eventStream struct {
+	c       *call
+	out     *http.ResponseController
+	begun   time.Time
+	headers *time.Timer
+
+	mu    sync.Mutex // the timer and the caller write
+	ended bool
+}
+
+func newEventStream(c *call, session string) *eventStream {
+	c.w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+	c.w.Header().Set(codeSessionHeader, session)
+	e := &eventStream{c: c, out: http.NewResponseController(c.w), begun: time.Now()}
+	e.headers = time.AfterFunc(headersAfter, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if !e.ended {
+			c.w.WriteHeader(http.StatusOK)
+			_ = e.out.Flush() // whether the client is there shows later
+		}
+	})
+	return e
+}
+
+// end sends the frames. A client that has gone is no concern of anybody's.
+func (e *eventStream) end(headers []frameHeader, payloads [][]byte) {
+	e.headers.Stop()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = true
+	if early := goPatience - time.Since(e.begun); early > 0 && strings.Contains(e.c.r.UserAgent(), "aws-sdk-go-v2/") {
+		time.Sleep(early)
+	}
+	for _, payload := range payloads {
+		_ = e.out.SetWriteDeadline(time.Now().Add(frameTime)) // not every writer has one
+		if err := writeFrame(e.c.w, headers, payload); err != nil {
+			break
+		}
+		_ = e.out.Flush()
+	}
+	_ = e.out.SetWriteDeadline(time.Time{})
+}
+
+// outcome runs the tool in its turn and words what came of it as frames.
+func (s *Server) outcome(c *call, session *codeSession, r *toolRequest) ([]frameHeader, [][]byte) {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
 	stop := context.AfterFunc(session.ctx, func() { cancel(context.Cause(session.ctx)) })
 	defer stop()
 	res, err := s.takeTurn(ctx, session, r)
 	if err == nil {
-		payload := res.encode()
-		if len(payload) > botoLimit && strings.Contains(c.r.UserAgent(), "Botocore/") {
-			payload = said("this result is larger than the 24 MiB that boto3 can take at once; "+
-				"read the file in parts, or with another client", true).encode()
+		if strings.Contains(c.r.UserAgent(), "Botocore/") {
+			return resultHeaders, res.split(botoLimit)
 		}
-		return resultHeaders, payload
+		return resultHeaders, [][]byte{res.encode()}
 	}
 	e, ok := errors.AsType[*apiError](err)
 	switch {
@@ -79,7 +128,7 @@ func (s *Server) outcome(c *call, session *codeSession, r *toolRequest) ([]frame
 		}
 		e = asAPIError(err)
 	}
-	return exceptionHeaders(strings.ToLower(e.name[:1]) + e.name[1:]), e.body()
+	return exceptionHeaders(strings.ToLower(e.name[:1]) + e.name[1:]), [][]byte{e.body()}
 }
 
 // botoLimit is the longest payload of a frame that botocore takes.
@@ -90,5 +139,5 @@ func (s *Server) takeTurn(ctx context.Context, session *codeSession, r *toolRequ
 		return nil, err
 	}
 	defer session.kernel.give()
-	return session.kernel.run(ctx, r, s)
+	return session.kernel.run(ctx, r)
 }

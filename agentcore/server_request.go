@@ -1,6 +1,8 @@
 package agentcore
 
 import (
+	"bytes"
+	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -42,12 +44,12 @@ type inputFile struct {
 	Blob *[]byte `json:"blob"`
 }
 
-// data is the file's contents.
-func (f *inputFile) data() string {
+// reader reads the file's contents.
+func (f *inputFile) reader() io.Reader {
 	if f.Text != nil {
-		return *f.Text
+		return strings.NewReader(*f.Text)
 	}
-	return string(*f.Blob)
+	return bytes.NewReader(*f.Blob)
 }
 
 // The tools.

@@ -83,6 +83,34 @@ func (b *block) size() int {
 	return n
 }
 
+// split encodes the result as several, each of at most limit bytes where that
+// is possible without cutting a file in two. What is too large by itself is
+// told of instead.
+func (r *toolResult) split(limit int) [][]byte {
+	if r.size() <= limit {
+		return [][]byte{r.encode()}
+	}
+	parts := []*toolResult{{outcome: r.outcome, failed: r.failed}}
+	for _, b := range r.blocks {
+		if b.size() > limit-1024 {
+			text := "one part of this result is larger than the 24 MiB that boto3 can take at once; read the file in pieces, or with another client"
+			b = block{text: &text}
+			parts[len(parts)-1].failed = true
+		}
+		last := parts[len(parts)-1]
+		if last.size()+b.size() > limit {
+			last = &toolResult{failed: r.failed}
+			parts = append(parts, last)
+		}
+		last.blocks = append(last.blocks, b)
+	}
+	encoded := make([][]byte, len(parts))
+	for i, p := range parts {
+		encoded[i] = p.encode()
+	}
+	return encoded
+}
+
 // encode writes the result as JSON. By hand, because files are large and an
 // encoder would copy them several times.
 func (r *toolResult) encode() []byte {

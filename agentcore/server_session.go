@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/strandsgo/strands/python"
 )
 
 // The statuses of a session. There are no others.
@@ -101,7 +98,12 @@ func (s *Server) openSession(ctx context.Context, c *codeSession) (*codeSession,
 	if err := s.reserve(c.caller); err != nil {
 		return nil, err
 	}
-	k, err := openKernel(ctx, s.cfg.Interpreter, s.cfg.Options)
+	settings, err := s.prepare(ctx)
+	if err != nil {
+		s.unreserve(c.caller)
+		return nil, err
+	}
+	k, err := openKernel(ctx, settings)
 	if err != nil {
 		s.unreserve(c.caller)
 		if ctx.Err() != nil {
@@ -144,6 +146,13 @@ func (s *Server) reserve(caller string) error {
 	s.open++
 	s.opened[caller]++
 	return nil
+}
+
+// Open is how many sessions are open.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
 }
 
 func (s *Server) unreserve(caller string) {
@@ -258,65 +267,3 @@ func newULID(at time.Time) string {
 	}
 	return string(id[:])
 }
-
-// kernel is what runs the code of a session: Python, and beside it
-// JavaScript. One call uses it at a time.
-type kernel struct {
-	python python.Session
-	turn   chan struct{} // holds the turn while nobody has it
-
-	mu      sync.Mutex
-	waiting int
-}
-
-// sessionOptions are o with what a code interpreter promises.
-func sessionOptions(o python.Options) python.Options {
-	if o.Libraries == nil {
-		o.Libraries = []string{"*"}
-	}
-	if o.Timeout == 0 {
-		o.Timeout = -1 // the session's own end is one
-	}
-	return o
-}
-
-func openKernel(ctx context.Context, i python.Interpreter, o python.Options) (*kernel, error) {
-	p, err := i.Open(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	k := &kernel{python: p, turn: make(chan struct{}, 1)}
-	k.turn <- struct{}{}
-	return k, nil
-}
-
-// enter counts a caller in before it waits for its turn.
-func (k *kernel) enter(most int) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.waiting > most { // one of them has the turn
-		return throttled("%d calls wait for this session already", most)
-	}
-	k.waiting++
-	return nil
-}
-
-func (k *kernel) leave() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.waiting--
-}
-
-// take waits for the turn.
-func (k *kernel) take(ctx context.Context) error {
-	select {
-	case <-k.turn:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (k *kernel) give() { k.turn <- struct{}{} }
-
-func (k *kernel) close() error { return k.python.Close() }

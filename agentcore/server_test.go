@@ -1,21 +1,48 @@
 package agentcore_test
 
 import (
-	"context"
+	"errors"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore/types"
-
 	"github.com/strandsgo/strands/agentcore"
+	"github.com/strandsgo/strands/python"
 	_ "github.com/strandsgo/strands/python/embedded"
 )
 
-func interpreterServer(t *testing.T, cfg agentcore.ServerConfig) *httptest.Server {
+// analysis is what a data analyst's session has.
+var analysis = python.Options{
+	Requirements: []string{"numpy", "pandas", "scipy", "matplotlib", "seaborn"},
+	Preload:      []string{"numpy", "pandas", "matplotlib.pyplot"},
+}
+
+// testServer is a server with the keys that its clients use.
+type testServer struct {
+	*httptest.Server
+	server *agentcore.Server
+	key    agentcore.Key
+}
+
+func (s *testServer) client() clientConfig {
+	return clientConfig{Endpoint: s.URL, Key: s.key.ID, Secret: s.key.Secret}
+}
+
+// sessions counts those that are open.
+func (s *testServer) sessions() int { return s.server.Open() }
+
+func newTestServer(t *testing.T, cfg agentcore.ServerConfig) *testServer {
 	t.Helper()
+	key := agentcore.Key{ID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+	if cfg.Keys == nil {
+		cfg.Keys = []agentcore.Key{key}
+	}
+	if cfg.JavaScript == nil {
+		cfg.JavaScript = []string{javaScriptWorker(t)}
+	}
 	s, err := agentcore.NewServer(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -27,62 +54,56 @@ func interpreterServer(t *testing.T, cfg agentcore.ServerConfig) *httptest.Serve
 			t.Error(err)
 		}
 	})
-	return server
+	return &testServer{server, s, key}
 }
 
-func awsClient(server *httptest.Server) *bedrockagentcore.Client {
-	return bedrockagentcore.New(bedrockagentcore.Options{
-		Region: "us-west-2", BaseEndpoint: aws.String(server.URL),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
-	})
-}
-
-func TestServerRunsPython(t *testing.T) {
-	ctx := t.Context()
-	client := awsClient(interpreterServer(t, agentcore.ServerConfig{}))
-	started, err := client.StartCodeInterpreterSession(ctx, &bedrockagentcore.StartCodeInterpreterSessionInput{
-		CodeInterpreterIdentifier: aws.String(agentcore.SystemInterpreter),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range []struct{ code, stdout string }{{"x = 41", ""}, {"print(x + 1)", "42"}} {
-		res := invoke(ctx, t, client, *started.SessionId, types.ToolNameExecuteCode, &types.ToolArguments{Code: aws.String(step.code)})
-		if got := aws.ToString(res.StructuredContent.Stdout); got != step.stdout || aws.ToBool(res.IsError) {
-			t.Errorf("%s: stdout %q, error %v", step.code, got, *res.IsError)
-		}
-	}
-	if _, err := client.StopCodeInterpreterSession(ctx, &bedrockagentcore.StopCodeInterpreterSessionInput{
-		CodeInterpreterIdentifier: aws.String(agentcore.SystemInterpreter), SessionId: started.SessionId,
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// invoke returns the one result of a call.
-func invoke(ctx context.Context, t *testing.T, client *bedrockagentcore.Client, session string, tool types.ToolName, args *types.ToolArguments) *types.CodeInterpreterResult {
+// javaScriptWorker builds the worker once. The test binary cannot be it: with
+// the race detector it needs more address space than a session may have.
+func javaScriptWorker(t *testing.T) string {
 	t.Helper()
-	out, err := client.InvokeCodeInterpreter(ctx, &bedrockagentcore.InvokeCodeInterpreterInput{
-		CodeInterpreterIdentifier: aws.String(agentcore.SystemInterpreter), SessionId: aws.String(session), Name: tool, Arguments: args,
-	})
+	path, err := buildWorker()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream := out.GetStream()
-	defer stream.Close()
-	var res *types.CodeInterpreterResult
-	for event := range stream.Events() {
-		result, ok := event.(*types.CodeInterpreterStreamOutputMemberResult)
-		if !ok || res != nil {
-			t.Fatalf("an event too many, or another one: %T", event)
+	return path
+}
+
+var buildWorker = sync.OnceValues(func() (string, error) {
+	cache, err := cacheFolder()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(cache, "jsworker-") // not below /tmp, which a session has for its own
+	if err != nil {
+		return "", err
+	}
+	workerFolder = dir
+	path := filepath.Join(dir, "jsworker")
+	out, err := exec.Command("go", "build", "-o", path, "./testdata/jsworker").CombinedOutput()
+	if err != nil {
+		os.Stderr.Write(out)
+	}
+	return path, errors.Join(err, os.Chmod(dir, 0o755))
+})
+
+var workerFolder string // "" = not built
+
+func cacheFolder() (string, error) {
+	dir := os.Getenv("STRANDS_CACHE")
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
 		}
-		res = &result.Value
+		dir = filepath.Join(user, "strands")
 	}
-	if err := stream.Err(); err != nil {
-		t.Fatal(err)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if workerFolder != "" {
+		os.RemoveAll(workerFolder)
 	}
-	if res == nil {
-		t.Fatal("no result")
-	}
-	return res
+	os.Exit(code)
 }

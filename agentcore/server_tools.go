@@ -2,60 +2,91 @@ package agentcore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
+	"mime"
+	"path"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/agentcore/javascript"
 	"github.com/strandsgo/strands/python"
 )
 
+// offers says why a tool cannot be had of this server; nil = it can.
+func (k *kernelSettings) offers(r *toolRequest) error {
+	switch a := r.Arguments; {
+	case r.Name == toolExecuteCode && *a.Language != "python":
+		if !k.programs || k.javascript == nil {
+			return invalid("language", "this server runs Python only: %s", k.why())
+		}
+	case r.Name == toolExecuteCommand, r.Name == toolStartCommand, r.Name == toolGetTask, r.Name == toolStopTask:
+		if !k.programs {
+			return invalid("name", "this server has no %s: %s", r.Name, k.why())
+		}
+	}
+	return nil
+}
+
+func (k *kernelSettings) why() string {
+	if !k.programs {
+		return "its sessions cannot start programs, which takes the isolation level \"namespaces\""
+	}
+	return "it was started without a JavaScript worker"
+}
+
 // run carries out a tool that has been checked. The caller has the turn.
-func (k *kernel) run(ctx context.Context, r *toolRequest, s *Server) (*toolResult, error) {
+func (k *kernel) run(ctx context.Context, r *toolRequest) (*toolResult, error) {
 	a := r.Arguments
 	switch r.Name {
 	case toolExecuteCode:
-		return k.executeCode(ctx, a, s.cfg.KeepSpace)
+		return k.executeCode(ctx, a)
+	case toolExecuteCommand:
+		return k.result(k.call(ctx, "command", *a.Command))
+	case toolReadFiles:
+		return k.readFiles(ctx, a.Paths)
+	case toolListFiles:
+		return k.listFiles(ctx, a.Directory)
+	case toolRemoveFiles:
+		return k.removeFiles(ctx, a.Paths)
 	case toolWriteFiles:
 		return k.writeFiles(ctx, a.Content)
-	case toolReadFiles:
-		return k.readFiles(ctx, a.Paths, s)
+	case toolStartCommand:
+		k.tasks++
+		id := fmt.Sprintf("task-%d", k.tasks)
+		return k.task(ctx, id, "start", id, *a.Command)
+	case toolGetTask:
+		return k.task(ctx, *a.Task, "task", *a.Task, false)
+	case toolStopTask:
+		return k.task(ctx, *a.Task, "task", *a.Task, true)
 	}
-	return nil, unexpected("%s is not there yet", r.Name)
+	return nil, unexpected("no tool %s", r.Name)
 }
 
-func (k *kernel) executeCode(ctx context.Context, a *arguments, keepSpace bool) (*toolResult, error) {
-	res, err := k.exec(ctx, *a.Code)
-	if err != nil {
-		return nil, err
-	}
-	return resultOf(res, keepSpace), nil
-}
-
-// exec runs Python. The interpreter's end is an error, because what the
-// session was told before is gone.
-func (k *kernel) exec(ctx context.Context, code string) (*python.Result, error) {
-	for o, err := range k.python.Exec(ctx, code) {
+func (k *kernel) executeCode(ctx context.Context, a *arguments) (*toolResult, error) {
+	if *a.Language != "python" { // which has no context that could be cleared
+		request, err := json.Marshal(javascript.Request{Code: *a.Code, Typed: *a.Language == "typescript"})
 		if err != nil {
 			return nil, err
 		}
-		if o.Result == nil {
-			continue
-		}
-		if o.Result.StateLost && (o.Result.Err != nil && o.Result.Err.Type == "InterpreterLost") {
-			return nil, unexpected("%s; the session goes on, without its variables and files", o.Result.Lost)
-		}
-		return o.Result, nil
+		return k.result(k.call(ctx, "script", k.settings.javascript, string(request)))
 	}
-	return nil, errors.New("the interpreter gave no result")
+	if a.Clear {
+		if res, err := k.call(ctx, "clear"); err != nil || res.Err != nil {
+			return k.result(res, err)
+		}
+	}
+	return k.result(k.exec(ctx, *a.Code))
 }
 
-// resultOf words the result of a snippet as a code interpreter does.
-func resultOf(res *python.Result, keepSpace bool) *toolResult {
+// result words the result of a snippet as a code interpreter does.
+func (k *kernel) result(res *python.Result, err error) (*toolResult, error) {
+	if err != nil {
+		return nil, err
+	}
 	o := &outcome{stdout: res.Stdout, stderr: res.Stderr, seconds: res.Duration.Seconds()}
 	if res.Value != "" {
 		o.stdout = joinLines(o.stdout, res.Value)
@@ -64,13 +95,15 @@ func resultOf(res *python.Result, keepSpace bool) *toolResult {
 		o.exitCode = exitCode(res.Err)
 		if res.Err.Type != "SystemExit" {
 			trace := res.Err.Traceback
-			if trace == "" {
-				trace = res.Err.Error()
+			if !strings.Contains(trace, res.Err.Message) {
+				trace = joinLines(trace, res.Err.Error())
 			}
 			o.stderr = joinLines(o.stderr, trace)
+		} else if o.exitCode != 0 && o.stderr == "" && o.exitCode == 1 && res.Err.Message != "1" {
+			o.stderr = res.Err.Message // sys.exit("why")
 		}
 	}
-	if !keepSpace {
+	if !k.settings.keepSpace {
 		o.stdout = strings.TrimSpace(o.stdout)
 	}
 	text := o.stdout
@@ -81,22 +114,7 @@ func resultOf(res *python.Result, keepSpace bool) *toolResult {
 	for _, image := range res.Images {
 		r.blocks = append(r.blocks, block{picture: image.Data})
 	}
-	return r
-}
-
-// exitCode is the status that a program ending by err would have.
-func exitCode(err *python.Exception) int {
-	if err.Type != "SystemExit" {
-		return 1
-	}
-	switch n, parseErr := strconv.ParseInt(err.Message, 10, 64); {
-	case err.Message == "" || err.Message == "None":
-		return 0
-	case parseErr != nil || n < math.MinInt32 || n > math.MaxInt32:
-		return 1
-	default:
-		return int(n)
-	}
+	return r, nil
 }
 
 func joinLines(a, b string) string {
@@ -104,6 +122,29 @@ func joinLines(a, b string) string {
 		return a + b
 	}
 	return a + "\n" + b
+}
+
+// task calls the function of the session's module that tells of a task.
+func (k *kernel) task(ctx context.Context, id, function string, args ...any) (*toolResult, error) {
+	var told struct {
+		Status         string `json:"status"`
+		Stdout, Stderr string
+		ExitCode       *int    `json:"exitCode"`
+		Seconds        float64 `json:"seconds"`
+	}
+	failed, err := k.ask(ctx, &told, function, args...)
+	if err != nil {
+		return nil, err
+	}
+	if failed != "" {
+		return said(failed, true), nil
+	}
+	o := &outcome{task: id, status: told.Status, stdout: told.Stdout, stderr: told.Stderr, seconds: told.Seconds, running: told.ExitCode == nil}
+	if told.ExitCode != nil {
+		o.exitCode = *told.ExitCode
+	}
+	text := fmt.Sprintf("%s: %s", id, told.Status)
+	return &toolResult{blocks: []block{{text: &text}}, outcome: o, failed: told.Status == "failed"}, nil
 }
 
 // filer is the session's way to its files.
@@ -122,7 +163,7 @@ func (k *kernel) writeFiles(ctx context.Context, files []inputFile) (*toolResult
 	}
 	for i := range files {
 		f := &files[i]
-		if err := filer.WriteFile(ctx, *f.Path, strings.NewReader(f.data())); err != nil {
+		if err := filer.WriteFile(ctx, *f.Path, f.reader()); err != nil {
 			if sessionFailed(ctx, err) {
 				return nil, err
 			}
@@ -137,7 +178,7 @@ func sessionFailed(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, strands.ErrClosed) || errors.Is(err, python.ErrBusy)
 }
 
-func (k *kernel) readFiles(ctx context.Context, paths []string, s *Server) (*toolResult, error) {
+func (k *kernel) readFiles(ctx context.Context, paths []string) (*toolResult, error) {
 	filer, err := k.filer()
 	if err != nil {
 		return nil, err
@@ -167,4 +208,59 @@ func readFile(ctx context.Context, filer python.Filer, p string) (*outputFile, e
 	}
 	return &outputFile{path: p, mime: mimeOf(p), data: data, isText: utf8.Valid(data)}, nil
 }
-func mimeOf(string) string { return "text/plain" }
+
+func (k *kernel) listFiles(ctx context.Context, directory *string) (*toolResult, error) {
+	where := ""
+	if directory != nil {
+		where = *directory
+	}
+	var entries []listedFile
+	failed, err := k.ask(ctx, &entries, "listing", where)
+	if err != nil {
+		return nil, err
+	}
+	if failed != "" {
+		return said(failed, true), nil
+	}
+	r := &toolResult{}
+	for i := range entries {
+		entries[i].MIME = mimeOf(entries[i].Name)
+		r.blocks = append(r.blocks, block{link: &entries[i]})
+	}
+	return r, nil
+}
+
+func (k *kernel) removeFiles(ctx context.Context, paths []string) (*toolResult, error) {
+	var kept []string
+	failed, err := k.ask(ctx, &kept, "remove", paths)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case failed != "":
+		return said(failed, true), nil
+	case len(kept) > 0:
+		return said(fmt.Sprintf("Removed %d of %d; not removed: %s", len(paths)-len(kept), len(paths), strings.Join(kept, "; ")), true), nil
+	}
+	return said(fmt.Sprintf("Successfully removed all %d files", len(paths)), false), nil
+}
+
+// mimeOf is the type that a file's name stands for.
+func mimeOf(name string) string {
+	if t, ok := fileTypes[strings.ToLower(path.Ext(name))]; ok {
+		return t
+	}
+	if t, _, err := mime.ParseMediaType(mime.TypeByExtension(path.Ext(name))); err == nil {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+// fileTypes are those that data analysis makes, which tables of the machine
+// often lack.
+var fileTypes = map[string]string{
+	".csv": "text/csv", ".tsv": "text/tab-separated-values", ".txt": "text/plain", ".md": "text/markdown", ".py": "text/x-python",
+	".ts": "text/x-typescript", ".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml",
+	".parquet": "application/vnd.apache.parquet", ".png": "image/png", ".pdf": "application/pdf", ".zip": "application/zip",
+	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".log": "text/plain", ".sh": "text/x-shellscript",
+}
