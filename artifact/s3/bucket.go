@@ -20,7 +20,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/artifact"
@@ -94,6 +94,9 @@ func (b *Bucket) sdk(ctx context.Context) (*s3.Client, error) {
 			o.BaseEndpoint = aws.String(b.Endpoint)
 		}
 		o.UsePathStyle = b.Endpoint != "" || isAddress(endpoint)
+		if endpoint != "" { // most other services know no checksums in trailers
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		}
 	})
 	return b.client, nil
 }
@@ -154,10 +157,13 @@ func (b *Bucket) failure(doing, key string, err error) error {
 	if r, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		status = r.HTTPStatusCode()
 	}
-	_, noBucket := errors.AsType[*types.NoSuchBucket](err)
+	code := ""
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		code = e.ErrorCode()
+	}
 	hint := ""
 	switch {
-	case noBucket:
+	case code == "NoSuchBucket":
 		hint = "there is no such bucket: "
 	case status == 404:
 		hint = "there is no such object: "
