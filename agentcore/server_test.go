@@ -34,6 +34,16 @@ func (s *testServer) client() clientConfig {
 // sessions counts those that are open.
 func (s *testServer) sessions() int { return s.server.Open() }
 
+// interpreterServer is a server in open mode.
+func interpreterServer(t *testing.T, cfg agentcore.ServerConfig) *httptest.Server {
+	t.Helper()
+	s, err := agentcore.NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveTest(t, s)
+}
+
 func newTestServer(t *testing.T, cfg agentcore.ServerConfig) *testServer {
 	t.Helper()
 	key := agentcore.Key{ID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
@@ -47,6 +57,11 @@ func newTestServer(t *testing.T, cfg agentcore.ServerConfig) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &testServer{serveTest(t, s), s, key}
+}
+
+func serveTest(t *testing.T, s *agentcore.Server) *httptest.Server {
+	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		server.Close()
@@ -54,7 +69,7 @@ func newTestServer(t *testing.T, cfg agentcore.ServerConfig) *testServer {
 			t.Error(err)
 		}
 	})
-	return &testServer{server, s, key}
+	return server
 }
 
 // javaScriptWorker builds the worker once. The test binary cannot be it: with
