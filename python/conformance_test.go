@@ -19,7 +19,18 @@ func TestExec(t *testing.T) {
 func TestSandboxed(t *testing.T) {
 	pythontest.Test(t, func(*testing.T) python.Interpreter {
 		return &python.Sandboxed{Logger: quiet()}
-	}, pythontest.Config{Processes: true, Guard: true, Figures: figures(t)})
+	}, pythontest.Config{Processes: true, Guard: true, Figures: figures(t), Forks: forks(t)})
+}
+
+// forks says whether this machine's sessions can be forked.
+func forks(t *testing.T) bool {
+	b := &python.Sandboxed{Logger: quiet()}
+	defer b.Close()
+	is, err := b.Isolation(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is.Forks == "asked"
 }
 
 // figures are requirements for pictures; none on a developer's machine without

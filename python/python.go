@@ -82,6 +82,16 @@ type Options struct {
 	// to open the session.
 	Binds []Bind
 
+	// Undo keeps the state from before the last snippet, so that Undoer.Undo
+	// can bring it back. Each snippet costs some milliseconds more, and memory
+	// for what it changes. It needs a Forker; a snippet before which the state
+	// could not be kept says so in its Result.Warnings.
+	Undo bool
+	// Atomic is Undo, called by itself after each snippet that raises, is
+	// interrupted, or ends the interpreter: no half-done state is left.
+	// Result.Undone then says what could not be undone.
+	Atomic bool
+
 	Timeout time.Duration // of a snippet; 0 = 180 s; negative = none
 	Limits  Limits
 	// NoFigures leaves matplotlib figures alone; otherwise every figure open
@@ -183,8 +193,11 @@ type Result struct {
 	// FullOutput names a file of the session with the text that the cap cut
 	// away; "" when nothing was cut.
 	FullOutput string
-	HostCalls  int      // answered
-	Warnings   []string // threads left behind, descriptors closed, …
+	// Undone is set when the state is that from before the snippet
+	// (Options.Atomic); StateLost is false then.
+	Undone    *Undone
+	HostCalls int      // answered
+	Warnings  []string // threads left behind, descriptors closed, …
 }
 
 // Exception is a Python exception.

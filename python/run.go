@@ -361,6 +361,9 @@ func (r *run) finish() (*Result, error) {
 		r.s.drop(r.w)
 	}
 	r.tell(stop, lost, before)
+	if r.s.rollBack(r, stop != nil, lost != "") {
+		lost = ""
+	}
 	if stop != nil && stop != errTimeout {
 		if lost != "" || before != "" {
 			r.s.noteLoss(cmp.Or(lost, before))

@@ -33,6 +33,8 @@ type session struct {
 	config  configuration
 	forget  func(*session) // the backend's list of sessions
 	timings timings
+	forks   forks
+	before  before // of the last snippet
 
 	mu     sync.Mutex
 	busy   bool
@@ -122,6 +124,7 @@ func (s *session) begin(ctx context.Context, code string, yield func(Output, err
 			return nil, err
 		}
 		fresh := !w.used
+		s.checkpoint(ctx, w)
 		r, err := s.start(ctx, w, code)
 		if err == nil {
 			return r, nil
@@ -261,6 +264,7 @@ func (s *session) Reset(ctx context.Context) error {
 	w := s.wire
 	s.lost = ""
 	s.mu.Unlock()
+	s.dropCheckpoint()
 	if w == nil || !w.used {
 		return nil
 	}
@@ -288,10 +292,12 @@ func (s *session) Close() error {
 	if r != nil {
 		r.abort(strands.ErrClosed)
 	}
-	if w == nil {
-		return nil
+	s.dropCheckpoint()
+	err := s.closeForks()
+	if w != nil {
+		err = errors.Join(err, w.close())
 	}
-	if err := w.close(); err != nil {
+	if err != nil {
 		return fmt.Errorf("python: ending the interpreter: %w", err)
 	}
 	return nil

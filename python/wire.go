@@ -24,13 +24,16 @@ type wire struct {
 	stray *stray
 	used  bool // a snippet has run
 
+	missing []string // threads of libraries that its origin has and it, a fork, has not
+
 	arrow  bool // the worker says that it can read Arrow data
 	ledger ledger
 }
 
 // connect configures a worker that was just started and waits until it is
-// ready. It takes proc over: after an error the process is gone. memory is what
-// its big data may take; negative = any.
+// ready; a fork, without configuration, is configured. It takes proc over:
+// after an error the process is gone. memory is what its big data may take;
+// negative = any.
 func connect(ctx context.Context, proc sandbox.Process, configuration []byte, memory int64) (_ *wire, err error) {
 	conn := passesFiles(proc.Conn())
 	w := &wire{
@@ -64,8 +67,10 @@ func connect(ctx context.Context, proc sandbox.Process, configuration []byte, me
 }
 
 func (w *wire) shake(configuration []byte) error {
-	if err := w.w.Write(frame.Configure, writePatience, configuration); err != nil {
-		return err
+	if configuration != nil {
+		if err := w.w.Write(frame.Configure, writePatience, configuration); err != nil {
+			return err
+		}
 	}
 	f, err := w.r.Next(frame.WhileStarting)
 	if err != nil {

@@ -19,6 +19,8 @@ const (
 	List      Type = 'L'
 	Get       Type = 'G'
 	Put       Type = 'W'
+	Fork      Type = 'F'
+	News      Type = 'N' // of the output folder, since the fork
 )
 
 // What the worker sends.
@@ -38,6 +40,8 @@ const (
 	Data     Type = 'g'
 	Stored   Type = 'w' // a file was put
 	Failed   Type = 'x'
+	Forked   Type = 't' // or why not
+	Told     Type = 'n' // the news
 )
 
 // The types that may come in each state of a session.
@@ -48,6 +52,8 @@ const (
 	WhileListing = string(Listing) + string(Failed)
 	WhileGetting = string(Data) + string(Failed)
 	WhilePutting = string(Stored) + string(Failed)
+	WhileForking = string(Forked)
+	WhileTelling = string(Told)
 )
 
 const (
@@ -73,11 +79,11 @@ func (t Type) maxBody() (n int, known bool) {
 		return 4 * kib, true
 	case Stdout, Stderr:
 		return 64 * kib, true
-	case Value, Done, Listing, Data:
+	case Value, Done, Listing, Data, Told:
 		return mib, true
 	case Picture:
 		return 32 * mib, true
-	case Written, Stored, Failed:
+	case Written, Stored, Failed, Forked:
 		return 8 * kib, true
 	case Call:
 		return 16 * mib, true

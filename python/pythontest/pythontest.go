@@ -21,6 +21,9 @@ type Config struct {
 	// Processes: a session is a process of this machine, so crashes name
 	// their signal, and descriptors and goroutines are counted.
 	Processes bool
+	// Forks: sessions can be forked. Otherwise those that are Forkers must say
+	// why not.
+	Forks bool
 	// Figures are requirements that bring matplotlib, and nothing that is
 	// tested is available without. nil = figures are not tested.
 	Figures []string
@@ -46,6 +49,7 @@ func Test(t *testing.T, open func(t *testing.T) python.Interpreter, c Config) {
 		{"HostCalls", s.hostCallTests()},
 		{"Files", s.fileTests()},
 		{"Lifetime", s.lifetimeTests()},
+		{"Forks", s.forkTests()},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

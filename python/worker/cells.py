@@ -159,9 +159,31 @@ class _Loop:
 
     def pending(self) -> int:
         """Tasks that have not ended."""
+        return len(self.tasks())
+
+    def tasks(self) -> list[Any]:
         if self._loop is None or self._loop.is_closed():
-            return 0
-        return len(self._asyncio.all_tasks(self._loop))
+            return []
+        return list(self._asyncio.all_tasks(self._loop))
+
+    def retire_threads(self) -> None:
+        """End the threads of to_thread and run_in_executor, which stay for ever otherwise; new ones are made on demand."""
+        executor = getattr(self._loop, "_default_executor", None)
+        if executor is not None:
+            self._loop._default_executor = None
+            executor.shutdown(wait=False)
+
+    def separate(self) -> None:
+        """In a fork: an epoll and a wake-up pipe of its own, in place of those that are its origin's too."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        try:
+            loop._selector = type(loop._selector)()
+            loop._make_self_pipe()
+        except BaseException:
+            self._left = loop  # kept: it would take itself out of its origin's epoll
+            self._loop = None
 
 
 class Report:

@@ -72,6 +72,10 @@ class Folder:
                 found.append(_entry(name, info))
         return found
 
+    def names(self) -> set[str]:
+        """The files that were there at the last call of changed."""
+        return set(self._known)
+
     def entries(self) -> list[dict[str, Any]]:
         """Every file there is."""
         return [_entry(name, info) for name, info in self._walk()]

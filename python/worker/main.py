@@ -228,8 +228,7 @@ class _Session:
             self._link.send(b"t", run + encode({"refused": None, "idle": forks.idle()}))
 
     def _news(self, run: bytes, _: bytes) -> None:
-        news = forks.news(self._folder)
-        self._link.send(b"n", run + encode({name: _fitting(list_) for name, list_ in news.items()}))
+        self._link.send(b"n", run + encode(forks.news(self._folder)))
 
     # --- files
 
