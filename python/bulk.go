@@ -13,7 +13,10 @@ import (
 	"github.com/strandsgo/strands"
 )
 
-var bulkType = reflect.TypeFor[bulk]()
+var (
+	bulkType  = reflect.TypeFor[bulk]()
+	bytesType = reflect.TypeFor[Bytes]()
+)
 
 // attachment is an Attachment as a value.
 type attachment struct{ strands.Attachment }
@@ -59,6 +62,18 @@ func (e *encoder) bulk(v bulk, depth int) error {
 		return e.attach("arrow", write)
 	}
 	return e.attach("bytes", write)
+}
+
+// bytes writes bytes: into the parcel when they are many.
+func (e *encoder) bytes(b []byte) error {
+	if e.parcel == nil || len(b) < bigBytes {
+		e.tag("bytes", base64.StdEncoding.EncodeToString(b))
+		return nil
+	}
+	return e.attach("bytes", func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
 }
 
 // attach writes where in the parcel the data is.

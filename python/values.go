@@ -2,10 +2,8 @@ package python
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -168,7 +166,9 @@ func (e *encoder) value(v reflect.Value, depth int) error {
 	case isDecimal(t) && t.Kind() != reflect.Pointer:
 		e.tag("decimal", v.Interface().(fmt.Stringer).String())
 		return nil
-	case t.Implements(bulkType) && !(t.Kind() == reflect.Interface):
+	case t == bytesType && !v.IsNil():
+		return e.bytes(v.Bytes())
+	case t.Kind() != reflect.Interface && t.Implements(bulkType):
 		return e.bulk(v.Interface().(bulk), depth)
 	case isPlain(t) || special(t):
 		return e.plain(v)
@@ -194,14 +194,7 @@ func (e *encoder) value(v reflect.Value, depth int) error {
 			return nil
 		}
 		if t.Elem().Kind() == reflect.Uint8 && !special(t.Elem()) {
-			if e.parcel != nil && v.Len() >= bigBytes {
-				return e.attach("bytes", func(w io.Writer) error {
-					_, err := w.Write(v.Bytes())
-					return err
-				})
-			}
-			e.tag("bytes", base64.StdEncoding.EncodeToString(v.Bytes()))
-			return nil
+			return e.bytes(v.Bytes())
 		}
 		return e.list(v, depth)
 	case reflect.Array:

@@ -224,55 +224,111 @@ func (t Table) Rows() iter.Seq[[]any] {
 	}
 }
 
-// fromJSON reads a list of objects. Columns come in the order of their first
-// appearance.
+// fromJSON reads a list of objects, or columns and rows as Python without
+// pyarrow sends them. Columns come in the order of their first appearance.
 func fromJSON(b []byte) (Table, error) {
+	g := grid{columns: map[string]*column{}}
+	read := g.readRows
+	if bytes.HasPrefix(b, []byte{'{'}) {
+		read = g.readGrid
+	}
+	if err := read(b); err != nil {
+		return Table{}, err
+	}
+	return g.table(), nil
+}
+
+// grid collects rows by the names of their columns.
+type grid struct {
+	names   []string
+	columns map[string]*column
+	count   int
+}
+
+// column returns the column called name, making it with nulls in the rows
+// before.
+func (g *grid) column(name string, hint kind) *column {
+	c := g.columns[name]
+	if c == nil {
+		c = newColumn(hint)
+		g.columns[name] = c
+		g.names = append(g.names, name)
+	}
+	c.fill(g.count)
+	return c
+}
+
+func (g *grid) readRows(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return Table{}, errors.New("a table must be a list of row objects")
+		return errors.New("a table must be a list of row objects")
 	}
-	var names []string
-	columns := map[string]*column{}
-	count := 0
-	for ; d.More(); count++ {
+	for ; d.More(); g.count++ {
 		if t, err := d.Token(); err != nil || t != json.Delim('{') {
-			return Table{}, fmt.Errorf("row %d of the table is no object", count+1)
+			return fmt.Errorf("row %d of the table is no object", g.count+1)
 		}
 		for d.More() {
 			t, err := d.Token()
 			if err != nil {
-				return Table{}, err
+				return err
 			}
-			name := t.(string)
 			var v any
 			if err := d.Decode(&v); err != nil {
-				return Table{}, err
+				return err
 			}
-			c := columns[name]
-			if c == nil {
-				c = newColumn(kindNone)
-				columns[name] = c
-				names = append(names, name)
-			}
-			c.fill(count)
-			if c.len() == count { // else the key is there twice
+			c := g.column(t.(string), kindNone)
+			if c.len() == g.count { // else the key is there twice
 				c.append(fromNumber(v))
 			}
 		}
 		if _, err := d.Token(); err != nil {
-			return Table{}, err
+			return err
 		}
 	}
-	fields := make([]arrow.Field, len(names))
-	arrays := make([]arrow.Array, len(names))
-	for i, name := range names {
-		columns[name].fill(count)
-		arrays[i] = columns[name].finish()
+	return nil
+}
+
+// readGrid reads {"columns":[[name, type],…], "rows":[[value,…],…]}.
+func (g *grid) readGrid(b []byte) error {
+	var in struct {
+		Columns [][2]string `json:"columns"`
+		Rows    [][]any     `json:"rows"`
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&in); err != nil || in.Columns == nil {
+		return errors.New("a table must be a list of row objects")
+	}
+	for _, c := range in.Columns {
+		g.column(c[0], hintOf(c[1]))
+	}
+	if len(g.names) != len(in.Columns) {
+		return errors.New("two columns of the table have one name")
+	}
+	for _, row := range in.Rows {
+		if len(row) != len(g.names) {
+			return fmt.Errorf("row %d of the table has %d of %d values", g.count+1, len(row), len(g.names))
+		}
+		for i, v := range row {
+			g.columns[g.names[i]].append(fromNumber(v))
+		}
+		g.count++
+	}
+	return nil
+}
+
+func (g *grid) table() Table {
+	fields := make([]arrow.Field, len(g.names))
+	arrays := make([]arrow.Array, len(g.names))
+	for i, name := range g.names {
+		c := g.columns[name]
+		c.fill(g.count)
+		arrays[i] = c.finish()
 		fields[i] = arrow.Field{Name: name, Type: arrays[i].DataType(), Nullable: true}
 	}
 	schema := arrow.NewSchema(fields, nil)
-	return Table{schema: schema, records: []arrow.RecordBatch{array.NewRecordBatch(schema, arrays, int64(count))}}, nil
+	return Table{schema: schema, records: []arrow.RecordBatch{array.NewRecordBatch(schema, arrays, int64(g.count))}}
 }
 
 // fill adds nulls for rows in which the column was missing.

@@ -2,6 +2,8 @@ package table
 
 import (
 	"encoding/json"
+	"math/big"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -57,8 +59,10 @@ func valueAt(a arrow.Array, i int) any {
 		return instant(a, i)
 	case *array.Duration:
 		return time.Duration(a.Value(i)) * a.DataType().(*arrow.DurationType).Unit.Multiplier()
-	case *array.Decimal128, *array.Decimal256:
-		return Decimal(a.ValueStr(i))
+	case *array.Decimal128:
+		return decimalOf(a.Value(i).BigInt(), a.DataType())
+	case *array.Decimal256:
+		return decimalOf(a.Value(i).BigInt(), a.DataType())
 	case *array.Dictionary:
 		return valueAt(a.Dictionary(), a.GetValueIndex(i))
 	case *array.Map:
@@ -78,6 +82,24 @@ func valueAt(a arrow.Array, i int) any {
 		return fields
 	}
 	return asJSON(a, i)
+}
+
+// decimalOf writes all digits after the point: 1.10 is not 1.1.
+func decimalOf(n *big.Int, t arrow.DataType) Decimal {
+	scale := int(t.(arrow.DecimalType).GetScale())
+	digits := new(big.Int).Abs(n).String()
+	if scale > 0 {
+		if missing := scale + 1 - len(digits); missing > 0 {
+			digits = strings.Repeat("0", missing) + digits
+		}
+		digits = digits[:len(digits)-scale] + "." + digits[len(digits)-scale:]
+	} else {
+		digits += strings.Repeat("0", -scale)
+	}
+	if n.Sign() < 0 {
+		digits = "-" + digits
+	}
+	return Decimal(digits)
 }
 
 func instant(a *array.Timestamp, i int) time.Time {

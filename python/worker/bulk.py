@@ -30,8 +30,9 @@ _PIECE = 1 << 20
 _NOTE = b"strands.note"
 _SIZE = struct.Struct("<Q").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
-_mmap = mmap.mmap
-_MAP = {"flags": mmap.MAP_PRIVATE, "prot": mmap.PROT_READ} if hasattr(mmap, "MAP_PRIVATE") else {"access": mmap.ACCESS_READ}
+_mmap, _close = mmap.mmap, os.close
+_pread = getattr(os, "pread", None)
+_COPY_ON_WRITE = mmap.ACCESS_COPY
 
 
 def _installed(name: str) -> bool:
@@ -56,31 +57,55 @@ class Descriptor:
     def close(self) -> None:
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            _close(fd)
 
     __del__ = close
 
-    def map(self, size: int) -> memoryview:
-        """The data, which lives as long as somebody looks at it."""
+
+class Beside:
+    """The big data beside the JSON of a reply, in a file."""
+
+    def __init__(self, file: Descriptor, size: int) -> None:
+        self._file, self._size = file, size
+        if file.fd < 0:
+            raise OSError("the data did not arrive: too many files are open")
+
+    def copy(self, at: int, size: int) -> bytes:
+        data = _pread(self._file.fd, size, at)
+        while len(data) < size:  # one call reads 2 GiB at most
+            data += _pread(self._file.fd, size - len(data), at + len(data))
+        return data
+
+    def view(self, at: int, size: int) -> memoryview:
+        """The data where it is. It lives as long as somebody looks at it."""
         try:
-            if self.fd < 0:
-                raise OSError("the data did not arrive: too many files are open")
-            return memoryview(_mmap(self.fd, size, **_MAP))
+            return memoryview(_mmap(self._file.fd, self._size, access=_COPY_ON_WRITE))[at : at + size]
         except OSError as e:
             if e.errno == 12:
                 raise MemoryError(f"{size} bytes from the host do not fit into the session's memory") from None
             raise
-        finally:
-            self.close()
 
 
-def unpack(body: bytes, start: int, in_file: bool, file: "Descriptor | None") -> tuple[int, int, memoryview]:
-    """Where the JSON of a reply begins and ends, and its big data."""
-    if in_file:
-        size = _SIZE(body, start)[0]
-        return start + 8, len(body), (file or Descriptor(-1)).map(size)
+class Behind:
+    """The big data behind the JSON of a reply."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def copy(self, at: int, size: int) -> bytes:
+        return bytes(self._data[at : at + size])
+
+    def view(self, at: int, size: int) -> memoryview:
+        return memoryview(bytearray(self._data[at : at + size]))  # what numbers in it can be changed
+
+
+def unpack(body: bytes, start: int, file: "Descriptor | None") -> "tuple[memoryview, Any]":
+    """The JSON of a reply and its big data."""
+    view = memoryview(body)
+    if file is not None:
+        return view[start + 8 :], Beside(file, _SIZE(body, start)[0])
     end = start + 4 + _LENGTH(body, start)[0]
-    return start + 4, end, memoryview(body)[end:]
+    return view[start + 4 : end], Behind(view[end:])
 
 
 # --- to the host -----------------------------------------------------------
@@ -212,11 +237,20 @@ def _to_arrow(value: Any) -> Any:
         if isinstance(value, pandas.Series):
             value = value.to_frame()
         if isinstance(value, pandas.DataFrame):
-            named = any(name is not None for name in value.index.names)
-            return pa.Table.from_pandas(value, preserve_index=named, nthreads=1)
+            return pa.Table.from_pandas(_without_index(value), preserve_index=False, nthreads=1)
     if isinstance(value, (list, tuple)):
         return pa.Table.from_pylist([dict(row) for row in value])
     return pa.table(value)  # a dict of columns, or what speaks Arrow's protocol
+
+
+def _without_index(frame: Any) -> Any:
+    """An index with a name becomes columns; the numbers of rows are none."""
+    if all(name is None for name in frame.index.names):
+        return frame
+    try:
+        return frame.reset_index()
+    except ValueError:  # there is a column of that name
+        return frame
 
 
 def _to_rows(value: Any) -> Any:
@@ -224,9 +258,7 @@ def _to_rows(value: Any) -> Any:
     if hasattr(value, "to_frame") and not hasattr(value, "columns"):
         value = value.to_frame()
     if hasattr(value, "columns") and hasattr(value, "itertuples"):
-        named = any(name is not None for name in value.index.names)
-        if named:
-            value = value.reset_index()
+        value = _without_index(value)
         columns = [[str(c), _HINTS.get(str(t)[:8].partition("[")[0].lower(), "")] for c, t in value.dtypes.items()]
         for column, dtype in zip(columns, value.dtypes):
             if "datetime64" in str(dtype):
@@ -244,12 +276,9 @@ _HINTS = {"int64": "INTEGER", "int32": "INTEGER", "float64": "DOUBLE", "bool": "
 # --- from the host ---------------------------------------------------------
 
 
-def data_of(view: memoryview) -> dict[str, Callable[[Any], Any]]:
+def readers(data: Any) -> dict[str, Callable[[Any], Any]]:
     """How to read what lies beside the JSON."""
-    return {
-        "$bytes": lambda v: bytes(view[v[0] : v[0] + v[1]]),
-        "$arrow": lambda v: _from_arrow(view[v[0] : v[0] + v[1]]),
-    }
+    return {"$bytes": lambda v: data.copy(*v), "$arrow": lambda v: _from_arrow(data.view(*v))}
 
 
 def _from_arrow(view: memoryview) -> Any:
@@ -260,7 +289,7 @@ def _from_arrow(view: memoryview) -> Any:
     note = (table.schema.metadata or {}).get(_NOTE, b"").decode("utf-8", "replace")
     if not _HAS_PANDAS:
         return table
-    frame = _to_pandas(table)
+    frame = _to_pandas(table, view)
     if note:
         frame.attrs["note"] = note
         import warnings
@@ -269,21 +298,55 @@ def _from_arrow(view: memoryview) -> Any:
     return frame
 
 
-def _to_pandas(table: Any) -> Any:
-    """A DataFrame that keeps nulls: numpy's integers and bools have none."""
+def _to_pandas(table: Any, memory: memoryview) -> Any:
+    """A DataFrame that keeps nulls and can be changed.
+
+    Numbers and times without nulls stay where they are: the mapping is private,
+    so what is written there is written to pages of its own. pyarrow would make
+    such columns read-only.
+    """
+    import numpy
     import pandas
     import pyarrow as pa
 
-    frame = table.to_pandas(
-        split_blocks=True, use_threads=False, date_as_object=False, maps_as_pydicts="lossy", ignore_metadata=True
-    )
+    base = pa.py_buffer(memory).address
+    columns: "dict[int, Any]" = {}
+    rest = []
     for i, column in enumerate(table.columns):
         kind = column.type
-        if column.null_count and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-            name = "boolean" if pa.types.is_boolean(kind) else str(kind).replace("uint", "UInt").replace("int", "Int")
-            dtype = pandas.api.types.pandas_dtype(name.replace("UInt", "UInt"))
-            frame.isetitem(i, dtype.__from_arrow__(column))
+        if column.num_chunks == 1 and not column.null_count and _is_flat(pa.types, kind):
+            chunk = column.chunk(0)
+            start = chunk.buffers()[1].address - base + chunk.offset * kind.bit_width // 8
+            columns[i] = numpy.frombuffer(memory, kind.to_pandas_dtype(), len(chunk), start)
+        else:
+            rest.append(i)
+    if rest:
+        others = table.select(rest).to_pandas(
+            split_blocks=True, use_threads=False, date_as_object=False, maps_as_pydicts="lossy", ignore_metadata=True
+        )
+        for at, i in enumerate(rest):
+            columns[i] = _kept(others.iloc[:, at].array, table.column(i), pandas, pa.types)
+    frame = pandas.DataFrame({i: columns[i] for i in range(table.num_columns)}, copy=False, index=range(table.num_rows))
+    frame.columns = table.column_names
     return frame
+
+
+def _is_flat(types: Any, kind: Any) -> bool:
+    """Whether numpy has the same values in the same form."""
+    if types.is_timestamp(kind):
+        return kind.tz is None
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_duration(kind)
+
+
+def _kept(values: Any, column: Any, pandas: Any, types: Any) -> Any:
+    kind = column.type
+    if column.null_count and (types.is_integer(kind) or types.is_boolean(kind)):  # numpy's have no null
+        name = "boolean" if types.is_boolean(kind) else str(kind).replace("u", "U").replace("i", "I")  # Int64, UInt8
+        return pandas.api.types.pandas_dtype(name).__from_arrow__(column)
+    inside = getattr(values, "_ndarray", None)
+    if inside is not None and not inside.flags.writeable:
+        return values.copy()
+    return values
 
 
 def table_of(value: Any) -> Any:

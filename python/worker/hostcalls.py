@@ -16,7 +16,7 @@ import struct
 from collections import deque
 from typing import Any, AsyncIterator, Callable, Iterator
 
-from strands_worker.bulk import Descriptor, Parcel, data_of, unpack
+from strands_worker.bulk import Descriptor, Parcel, readers, unpack
 from strands_worker.frames import Frame, Link, SocketChannel
 from strands_worker.interrupts import Interrupts
 from strands_worker.streams import Output
@@ -35,7 +35,18 @@ _exit = os._exit
 VALUE, FAILED, ITEM, END, ROOM, ENDED = 0, 1, 2, 3, 4, -1  # ENDED: the run is over
 _IN_FILE, _BEHIND = 0x10, 0x20  # where the big data of a reply is
 
-Reply = tuple[int, bytes, Any]  # the status, the frame's body, and what reads its big data
+
+
+class _Data:
+    """Says that a reply has big data: in a file, else behind its JSON."""
+
+    __slots__ = ("file",)
+
+    def __init__(self, file: Descriptor | None) -> None:
+        self.file = file
+
+
+Reply = tuple[int, bytes, "_Data | None"]  # the status, the frame's body, its big data
 
 
 Arguments = "bytes | Parcel"
@@ -46,8 +57,8 @@ def _value(reply: Reply) -> Any:
     _, body, data = reply
     if data is None:
         return decode(body, _REPLY_SIZE)
-    start, end, beside = unpack(body, _REPLY_SIZE, *data)
-    return decode_with(memoryview(body)[start:end], data_of(beside))
+    text, beside = unpack(body, _REPLY_SIZE, data.file)
+    return decode_with(text, readers(beside))
 
 
 class _Call:
@@ -114,8 +125,7 @@ class Calls:
         run, ident, status = _REPLY(body)
         data = None
         if status > 15:
-            file = Descriptor(self._link.channel.files.popleft()) if status & _IN_FILE else None
-            data = (bool(status & _IN_FILE), file)
+            data = _Data(Descriptor(self._link.channel.files.popleft()) if status & _IN_FILE else None)
             status &= 15
         call = self._pending.get(ident)
         if call is not None and call.run == run:
@@ -196,7 +206,7 @@ class Calls:
         if status != ROOM:
             raise _exception(status, body)
         if data is not None:
-            parcel.save_to(data[1])
+            parcel.save_to(data.file)
         else:
             for piece in parcel.pieces():
                 link.emit(b"b", _DROP(call.id) + piece)
