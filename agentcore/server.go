@@ -1,6 +1,7 @@
 package agentcore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ type ServerConfig struct {
 	// server sends that name.
 	Hosts []string
 
+	SessionLife    time.Duration // of a session whose start names none; 0 = 15 min
+	MaxSessionLife time.Duration // the longest that a start may ask for; 0 = 8 h, which is the most
+
 	MaxSessions          int   // open at once; 0 = 256
 	MaxSessionsPerCaller int   // open at once of one access key; 0 = MaxSessions
 	MaxWaiting           int   // calls that wait for others of their session; 0 = 16
@@ -112,6 +116,8 @@ type Server struct {
 // NewServer makes the handler. It fails when the configuration makes no sense;
 // nothing is started yet.
 func NewServer(cfg ServerConfig) (*Server, error) {
+	setDefault(&cfg.SessionLife, min(defaultSessionLife, cmp.Or(cfg.MaxSessionLife, maxSessionLife)))
+	setDefault(&cfg.MaxSessionLife, maxSessionLife)
 	setDefault(&cfg.MaxSessions, 256)
 	setDefault(&cfg.MaxSessionsPerCaller, cfg.MaxSessions)
 	setDefault(&cfg.MaxWaiting, 16)
@@ -123,6 +129,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.MaxSessionLife < time.Second || cfg.MaxSessionLife > maxSessionLife || cfg.SessionLife < time.Second || cfg.SessionLife > cfg.MaxSessionLife {
+		return nil, &strands.InputError{Field: "SessionLife", Reason: fmt.Sprintf(
+			"%v of at most %v: a session lives for 1 s to 8 h", cfg.SessionLife, cfg.MaxSessionLife)}
 	}
 	if cfg.MaxTransfer < 2*cfg.MaxBody {
 		return nil, &strands.InputError{Field: "MaxTransfer", Reason: fmt.Sprintf("%d bytes do not hold two requests of %d", cfg.MaxTransfer, cfg.MaxBody)}
@@ -145,7 +155,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
-func setDefault[T int | int64](p *T, v T) {
+func setDefault[T ~int | ~int64](p *T, v T) {
 	if *p == 0 {
 		*p = v
 	}

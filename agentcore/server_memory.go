@@ -23,7 +23,10 @@ func freeMemory() (int64, bool) {
 	// A container has less than the machine.
 	limit, used := cgroupBytes("memory.max"), cgroupBytes("memory.current")
 	if limit >= 0 && used >= 0 {
-		free, ok = min(free, max(0, limit-used)), true
+		left := max(0, limit-used+reclaimable())
+		if !ok || left < free {
+			free, ok = left, true
+		}
 	}
 	return free, ok
 }
@@ -40,4 +43,20 @@ func cgroupBytes(name string) int64 {
 		return -1 // "max"
 	}
 	return n
+}
+
+// reclaimable is what of the control group's memory is the cache of files that
+// nobody uses.
+func reclaimable() int64 {
+	text, err := os.ReadFile("/sys/fs/cgroup/memory.stat")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte("inactive_file ")); ok {
+			n, _ := strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+			return n
+		}
+	}
+	return 0
 }

@@ -70,12 +70,12 @@ type startRequest struct {
 	Token        *string        `json:"clientToken,omitempty"`
 }
 
-func (r *startRequest) check() error {
+func (r *startRequest) check(longest time.Duration) error {
 	switch {
 	case r.Name != nil && (utf8.RuneCountInString(*r.Name) < 1 || utf8.RuneCountInString(*r.Name) > 100):
 		return invalid("name", "has 1 to 100 characters")
-	case r.Seconds != nil && (*r.Seconds < 1 || *r.Seconds > int64(maxSessionLife/time.Second)):
-		return invalid("sessionTimeoutSeconds", "is 1 to %d", int64(maxSessionLife/time.Second))
+	case r.Seconds != nil && (*r.Seconds < 1 || *r.Seconds > int64(longest/time.Second)):
+		return invalid("sessionTimeoutSeconds", "is 1 to %d", int64(longest/time.Second))
 	case isSet(r.Certificates):
 		return invalid("certificates", "this server cannot fetch certificates; leave them out")
 	case isSet(r.Filesystems):
@@ -91,10 +91,10 @@ func (s *Server) startSession(c *call) error {
 	if err := decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := r.check(); err != nil {
+	if err := r.check(s.cfg.MaxSessionLife); err != nil {
 		return err
 	}
-	session := &codeSession{interpreter: c.interpreter, caller: c.caller, life: defaultSessionLife}
+	session := &codeSession{interpreter: c.interpreter, caller: c.caller, life: s.cfg.SessionLife}
 	if r.Name != nil {
 		session.name = *r.Name
 	}
