@@ -73,7 +73,7 @@ func (r *run) recover(err error, recoveries *int) (bool, error) {
 		return false, nil
 	}
 	if met(*recoveries, r.limits.Recoveries) {
-		return false, fmt.Errorf("strands: model call, after shortening the history %d times: %w", *recoveries, err)
+		return false, fmt.Errorf("%w: %w", r.limit("recoveries from a context that was too long", r.limits.Recoveries), err)
 	}
 	*recoveries++
 	c := r.conversation()

@@ -117,6 +117,7 @@ func (s *Session) account(r *run) {
 	if len(m.Last) == keptRuns {
 		m.Last = slices.Delete(m.Last, 0, 1)
 	}
+	r.trace.Cycles = slices.Clone(r.trace.Cycles) // without room for more
 	m.Last = append(m.Last, r.trace)
 }
 

@@ -20,7 +20,8 @@ import (
 //
 // Input is checked against the schema before f runs: an argument that is
 // missing, unknown or of another type is an error that names it; null for an
-// optional argument counts as not given. []byte is base64 text, time.Time a
+// optional argument counts as not given, and a string that is a number or a
+// boolean passes for one. []byte is base64 text, time.Time a
 // date-time, a type that marshals to text is a string. A decimal (json.Number,
 // big.Rat, or a type named Decimal that marshals to text) is marked by the
 // format "decimal". Recursive types are fine.

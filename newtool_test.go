@@ -126,6 +126,49 @@ func TestInputReachesTheFunction(t *testing.T) {
 	}
 }
 
+// TestInputIsCoerced: a model that writes a number or a boolean as a string is
+// understood, where no string is wanted.
+func TestInputIsCoerced(t *testing.T) {
+	type args struct {
+		N    int                `json:"n,omitempty"`
+		X    float64            `json:"x,omitempty"`
+		B    bool               `json:"b,omitempty"`
+		S    string             `json:"s,omitempty"`
+		List []int              `json:"list,omitempty"`
+		Map  map[string]float64 `json:"map,omitempty"`
+		Dec  json.Number        `json:"dec,omitempty"`
+	}
+	var got args
+	tool := strands.NewTool("t", "", func(_ context.Context, in args) (string, error) { got = in; return "ok", nil })
+	for input, want := range map[string]args{
+		`{"n":"5"}`:                         {N: 5},
+		`{"n":" -12 "}`:                     {N: -12},
+		`{"n":"+3.0"}`:                      {N: 3},
+		`{"x":"0.5"}`:                       {X: .5},
+		`{"x":"-1e3"}`:                      {X: -1000},
+		`{"x":".5"}`:                        {X: .5},
+		`{"b":"True"}`:                      {B: true},
+		`{"b":"no"}`:                        {B: false},
+		`{"s":"5"}`:                         {S: "5"},
+		`{"list":["1",2,"3"]}`:              {List: []int{1, 2, 3}},
+		`{"map":{"a":"1.5"}}`:               {Map: map[string]float64{"a": 1.5}},
+		`{"dec":"1.50"}`:                    {Dec: "1.50"},
+		`{"n":"12345678901"}`:               {N: 12345678901},
+		`{"n":"9007199254740993"}`:          {N: 9007199254740993}, // beyond what a float holds
+		`{"list":["1"],"n":"2","b":"true"}`: {List: []int{1}, N: 2, B: true},
+	} {
+		got = args{}
+		if _, err := tool.Call(t.Context(), &strands.ToolCall{Input: json.RawMessage(input)}); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", input, got, err)
+		}
+	}
+	for _, input := range []string{`{"n":"5.5"}`, `{"n":"x"}`, `{"n":""}`, `{"n":"0x10"}`, `{"x":"NaN"}`, `{"x":"inf"}`, `{"x":"+.1e999"}`, `{"b":"maybe"}`, `{"s":5}`, `{"n":true}`, `{"list":"1"}`} {
+		if _, err := tool.Call(t.Context(), &strands.ToolCall{Input: json.RawMessage(input)}); err == nil {
+			t.Errorf("%s was taken", input)
+		}
+	}
+}
+
 func TestInvalidInputNamesTheProperty(t *testing.T) {
 	ran := false
 	tool := strands.NewTool("all", "", func(_ context.Context, in everything) (string, error) { ran = true; return "ok", nil })
@@ -305,8 +348,8 @@ func TestRawTool(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameJSON(t, string(got), `{"n":2,"deep":{"m":1}}`)
-	if _, err := tool.Call(t.Context(), &strands.ToolCall{Input: json.RawMessage(`{"n":"2"}`)}); err == nil {
-		t.Error("a string was taken for an integer")
+	if _, err := tool.Call(t.Context(), &strands.ToolCall{Input: json.RawMessage(`{"n":"two"}`)}); err == nil {
+		t.Error("a word was taken for an integer")
 	}
 	for name, spec := range map[string]strands.ToolSpec{
 		"name":       {Name: "", InputSchema: schema},

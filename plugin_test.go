@@ -117,6 +117,28 @@ func TestRecordedCalls(t *testing.T) {
 	valid(t, s)
 }
 
+// TestRecordedInputIsThatOfTheSchema: what the tool's schema does not name
+// reaches the tool, and not the history.
+func TestRecordedInputIsThatOfTheSchema(t *testing.T) {
+	var got string
+	tool, err := strands.NewRawTool(strands.ToolSpec{Name: "pay", InputSchema: json.RawMessage(`{"type":"object","properties":{"sum":{"type":"number"}}}`)},
+		func(_ context.Context, c *strands.ToolCall) (*strands.ToolResult, error) {
+			got = string(c.Input)
+			return &strands.ToolResult{Parts: []strands.Part{strands.Text("paid")}}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newAgent(t, strands.Config{Model: echo{}, Tools: []strands.Tool{tool}}).NewSession()
+	if _, err := s.Record(t.Context(), "pay", map[string]any{"sum": 5, "card": "4929"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(got, "4929") || strings.Contains(show(s.Messages()), "4929") || string(s.Messages()[1].ToolCalls()[0].Input) != `{"sum":5}` {
+		t.Errorf("the tool got %s, the history is %s", got, show(s.Messages()))
+	}
+	valid(t, s)
+}
+
 func TestACallDuringARunIsRefused(t *testing.T) {
 	var inner error
 	a := newAgent(t, strands.Config{

@@ -254,7 +254,8 @@ func (s *Session) Call(ctx context.Context, name string, input any) (*ToolResult
 
 // Record is Call that adds what was done to the history, as a user message
 // (note, when it is not empty, and what is called), the call, its result and a
-// line of the assistant, so that the model knows of it. A call that did not
+// line of the assistant, so that the model knows of it. Of the input only the
+// properties that the tool's schema names are recorded. A call that did not
 // come to a result is not recorded.
 func (s *Session) Record(ctx context.Context, name string, input any, note string) (*ToolResult, error) {
 	return s.callDirectly(ctx, name, input, &note)

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"runtime/debug"
 	"strings"
+
+	"github.com/strandsgo/strands/internal/schema"
 )
 
 func copyValues(values map[string]rawJSON) map[string]rawJSON { return maps.Clone(values) }
@@ -200,6 +202,7 @@ func (r *run) direct(name string, input rawJSON, note *string) (*ToolResult, err
 	if err != nil || note == nil {
 		return res, err
 	}
+	c.Input = schema.Known(t.Spec().InputSchema, c.Input) // the rest may be no matter of the model's
 	return res, r.record(c, res, *note)
 }
 

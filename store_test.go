@@ -311,6 +311,9 @@ func TestRecoveryFromOverflowIsBounded(t *testing.T) {
 		if !ok || me.Kind != strands.ModelOverflow || len(m.seen) != c.calls {
 			t.Errorf("%s: %v after %d calls", name, err, len(m.seen))
 		}
+		if le, ok := errors.AsType[*strands.LimitError](err); ok != (name == "progress") || ok && (le.Max != 3 || le.Result == nil) {
+			t.Errorf("%s: %v is a limit: %v", name, err, ok)
+		}
 		valid(t, s)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -44,8 +45,8 @@ func ParseChecker(schema []byte) (*Checker, error) {
 
 // Check validates raw and returns it as the function behind should read it:
 // null for an optional property counts as not given, defaults are filled in,
-// and 5.0 for an integer is 5. The error is for the model and names the
-// property.
+// 5.0 for an integer is 5, and so is a string that says so: "5", "0.5", "true"
+// where no string is wanted. The error is for the model and names the property.
 func (c *Checker) Check(raw json.RawMessage) (json.RawMessage, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = json.RawMessage("{}")
@@ -114,7 +115,7 @@ func (c *Checker) adjust(s *jsonschema.Schema, v any) bool {
 					c.adjust(s, v)
 				}
 			default:
-				if n, ok := c.integer(p, e); ok {
+				if n, ok := c.coerced(p, e); ok {
 					v[name], changed = n, true
 				} else if c.adjust(p, e) {
 					changed = true
@@ -129,7 +130,7 @@ func (c *Checker) adjust(s *jsonschema.Schema, v any) bool {
 			break
 		}
 		for i, e := range v {
-			if n, ok := c.integer(s.Items, e); ok {
+			if n, ok := c.coerced(s.Items, e); ok {
 				v[i], changed = n, true
 			} else if c.adjust(s.Items, e) {
 				changed = true
@@ -148,7 +149,7 @@ func (c *Checker) adjustRest(s *jsonschema.Schema, v map[string]any) bool {
 		if s.Properties[name] != nil {
 			continue
 		}
-		if n, ok := c.integer(s.AdditionalProperties, e); ok {
+		if n, ok := c.coerced(s.AdditionalProperties, e); ok {
 			v[name], changed = n, true
 		} else if c.adjust(s.AdditionalProperties, e) {
 			changed = true
@@ -164,15 +165,54 @@ func (c *Checker) allowsNull(s *jsonschema.Schema) bool {
 
 var integralFloat = regexp.MustCompile(`^-?[0-9]+\.0+$`)
 
-// integer returns v written without a fraction, when s wants an integer and v
-// is one that is written as a float.
-func (c *Checker) integer(s *jsonschema.Schema, v any) (json.Number, bool) {
-	n, ok := v.(json.Number)
-	if !ok || !strings.ContainsAny(n.String(), ".eE") {
-		return "", false
+var (
+	numberText = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+	boolTexts  = map[string]bool{
+		"true": true, "t": true, "yes": true, "y": true, "on": true, "1": true,
+		"false": false, "f": false, "no": false, "n": false, "off": false, "0": false,
 	}
-	if s = c.follow(s); s.Type != "integer" && !slices.Contains(s.Types, "integer") {
-		return "", false
+)
+
+// coerced returns what v stands for when s wants no value of its type, as the
+// Python SDK does: a number or a boolean in a string, an integer with a
+// fraction of zero.
+func (c *Checker) coerced(s *jsonschema.Schema, v any) (any, bool) {
+	s = c.follow(s)
+	wants := func(kind string) bool { return s.Type == kind || slices.Contains(s.Types, kind) }
+	if text, ok := v.(string); ok && !wants("string") {
+		text = strings.TrimSpace(text)
+		if b, ok := boolTexts[strings.ToLower(text)]; ok && wants("boolean") {
+			return b, true
+		}
+		if !wants("integer") && !wants("number") || !numberText.MatchString(text) {
+			return nil, false
+		}
+		n := plainNumber(text)
+		if whole, ok := integer(n); ok && wants("integer") {
+			return whole, true
+		}
+		return n, true // the schema says whether an integer would do
+	}
+	if n, ok := v.(json.Number); ok && wants("integer") && strings.ContainsAny(n.String(), ".eE") {
+		return integer(n)
+	}
+	return nil, false
+}
+
+// plainNumber writes a number as JSON does.
+func plainNumber(text string) json.Number {
+	text = strings.TrimPrefix(text, "+")
+	if json.Valid([]byte(text)) {
+		return json.Number(text)
+	}
+	f, _ := strconv.ParseFloat(text, 64) // out of range: not valid for any type
+	return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
+}
+
+// integer returns n without a fraction, when it is an integer.
+func integer(n json.Number) (json.Number, bool) {
+	if !strings.ContainsAny(n.String(), ".eE") {
+		return n, true
 	}
 	if integralFloat.MatchString(n.String()) {
 		whole, _, _ := strings.Cut(n.String(), ".")
@@ -183,6 +223,26 @@ func (c *Checker) integer(s *jsonschema.Schema, v any) (json.Number, bool) {
 		return "", false
 	}
 	return json.Number(strconv.FormatFloat(f, 'f', 0, 64)), true
+}
+
+// Known returns the properties of input, a JSON object, that the schema names;
+// all of them when it names none.
+func Known(schema, input json.RawMessage) json.RawMessage {
+	var s struct{ Properties map[string]json.RawMessage }
+	var in map[string]json.RawMessage
+	if json.Unmarshal(schema, &s) != nil || len(s.Properties) == 0 || json.Unmarshal(input, &in) != nil {
+		return input
+	}
+	had := len(in)
+	maps.DeleteFunc(in, func(name string, _ json.RawMessage) bool { return s.Properties[name] == nil })
+	if len(in) == had {
+		return input
+	}
+	known, err := json.Marshal(in)
+	if err != nil {
+		return input
+	}
+	return known
 }
 
 // plainNumbers replaces json.Number, which the validator takes for a string.
