@@ -58,3 +58,67 @@ func TestOKF(t *testing.T) {
 		t.Error("junk left a bundle")
 	}
 }
+
+// TestOKFBuild: a folder of Markdown becomes a bundle, by the flags and with
+// the counts that programs read.
+func TestOKFBuild(t *testing.T) {
+	t.Setenv("STRANDS_CACHE", t.TempDir())
+	src, out := t.TempDir(), filepath.Join(t.TempDir(), "bundle")
+	if err := os.WriteFile(filepath.Join(src, "trains.md"), []byte("# Trains\n\nSecond class up to 300 km.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := codeagent(t, "okf", "build", "--json", src, out)
+	var report struct {
+		Concepts, WordsIn, WordsKept int
+		Problems                     []string
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 || report.Concepts != 1 || report.WordsIn != 6 || report.WordsKept != 6 || report.Problems == nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	r = codeagent(t, "okf", "find", "--json", out, "class on a train")
+	var hits []map[string]any
+	if err := json.Unmarshal([]byte(r.stdout), &hits); err != nil || len(hits) != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, key := range []string{"id", "title", "path", "pages", "score", "snippet", "lines", "tokens"} {
+		if _, ok := hits[0][key]; !ok {
+			t.Errorf("find --json has no %q: %v", key, hits[0])
+		}
+	}
+	if r := codeagent(t, "okf", "build", src, out); r.code != 0 || !strings.Contains(r.stdout, "up to date") {
+		t.Errorf("again: %+v", r)
+	}
+	for _, args := range [][]string{{"--workers", "-1", src, out}, {"--type-names", "A,,B", src, out}, {filepath.Join(src, "none"), out}, {t.TempDir(), out + "2"}} {
+		if r := codeagent(t, append([]string{"okf", "build"}, args...)...); r.code != 2 || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+}
+
+// TestRunDocs: the model of a run looks things up in bundles.
+func TestRunDocs(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	var dirs []string
+	for _, name := range []string{"travel", "food"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "page.md"), []byte("---\ntype: Section\ntitle: About "+name+"\n---\nAll of "+name+".\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, dir)
+	}
+	script := filepath.Join(t.TempDir(), "script.yaml")
+	if err := os.WriteFile(script, []byte("turns:\n- python: print(docs.read(\"food/page\"))\n- text: 'It says: {{ match 1 \"(All of [a-z]+)\" }}'\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := codeagent(t, "run", "--model", "scripted:"+script, "--docs", dirs[0], "--docs", dirs[1], "what?"); r.code != 0 || !strings.Contains(r.stdout, "It says: All of food") {
+		t.Errorf("%+v", r)
+	}
+	for want, dir := range map[string]string{"no such file": filepath.Join(t.TempDir(), "none"), "okf build": t.TempDir()} {
+		if r := codeagent(t, "run", "--model", "scripted:"+script, "--docs", dir, "what?"); r.code != 2 || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("--docs %s: %+v", dir, r)
+		}
+	}
+}

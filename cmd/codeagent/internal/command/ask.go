@@ -26,6 +26,7 @@ type askFlags struct {
 	keepState bool
 	json      bool
 	maxTurns  int
+	docs      []string
 }
 
 func (f *askFlags) add(cmd *cobra.Command) {
@@ -35,6 +36,7 @@ func (f *askFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.system, "system", "", "what the agent is for")
 	fs.BoolVar(&f.keepState, "keep-state", false, "keep what the code defines from one question to the next")
 	fs.BoolVar(&f.json, "json", false, "print one event object a line")
+	fs.StringArrayVar(&f.docs, "docs", nil, "folder of a knowledge bundle that the model may look things up in (repeatable)")
 	fs.IntVar(&f.maxTurns, "max-turns", 0, "replies of the model to one question (default 50)")
 }
 
@@ -44,6 +46,7 @@ type talk struct {
 	session *strands.Session
 	backend python.Interpreter
 	printer show.Printer
+	docs    func() error // closes the bundles; nil = there are none
 }
 
 // open makes the agent the flags describe and a session with it.
@@ -67,11 +70,15 @@ func (f *askFlags) open(cmd *cobra.Command) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
+	docs, shut, err := docsOf(cmd.Context(), f.docs)
+	if err != nil {
+		return nil, err
+	}
 	backend := f.backend(errOut)
 	a, err := codeagent.New(codeagent.Config{
 		Model:        model,
 		SystemPrompt: f.system,
-		Toolkits:     kits,
+		Toolkits:     append(kits, docs...),
 		Interpreter:  saving{backend, folder, errOut},
 		KeepState:    f.keepState,
 		Timeout:      f.timeout,
@@ -79,13 +86,17 @@ func (f *askFlags) open(cmd *cobra.Command) (*talk, error) {
 		Logger:       slog.New(warnings{errOut}),
 	})
 	if err != nil {
-		return nil, errors.Join(err, backend.Close())
+		return nil, errors.Join(err, shut(), backend.Close())
 	}
-	return &talk{agent: a, session: a.NewSession(), backend: backend, printer: p}, nil
+	return &talk{agent: a, session: a.NewSession(), backend: backend, printer: p, docs: shut}, nil
 }
 
 func (t *talk) close() error {
-	return errors.Join(t.session.Close(), t.agent.Close(), t.backend.Close())
+	err := errors.Join(t.session.Close(), t.agent.Close())
+	if t.docs != nil {
+		err = errors.Join(err, t.docs())
+	}
+	return errors.Join(err, t.backend.Close())
 }
 
 // openModel finds the model that spec names, or that the environment offers.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/strandsgo/strands/cmd/codeagent/internal/show"
 	"github.com/strandsgo/strands/knowledge"
+	"github.com/strandsgo/strands/knowledge/markup"
 	"github.com/strandsgo/strands/knowledge/pdf"
 )
 
@@ -28,55 +29,6 @@ func newOKF() *cobra.Command {
 	return cmd
 }
 
-func newBuild() *cobra.Command {
-	var o pdf.Options
-	var asJSON bool
-	var passwordFile string
-	cmd := &cobra.Command{
-		Use:   "build GUIDE.pdf BUNDLE",
-		Short: "Make a bundle of a PDF document",
-		Long: "Make the folder BUNDLE of a PDF document, one concept for each bookmark. It appears when it is complete. The\n" +
-			"document is read in a process of its own, which is ended when it takes too much time or memory.",
-		Args: exactly(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			exe, err := os.Executable()
-			if err != nil {
-				return fmt.Errorf("finding this program: %w", err)
-			}
-			if passwordFile != "" {
-				b, err := os.ReadFile(passwordFile)
-				if err != nil {
-					return usagef("--password-file: %w", err)
-				}
-				o.Password = strings.TrimRight(string(b), "\r\n")
-			}
-			o.Worker = []string{exe, "okf", "build-worker"}
-			bar := &progressBar{out: cmd.ErrOrStderr()}
-			_, bar.live = isTerminal(bar.out)
-			o.Progress = bar.show
-			report, err := pdf.Convert(cmd.Context(), args[0], args[1], o)
-			bar.end()
-			if err != nil {
-				return badInput(err)
-			}
-			if asJSON {
-				return encoder(cmd.OutOrStdout()).Encode(report)
-			}
-			return printReport(cmd.OutOrStdout(), args[1], report)
-		},
-	}
-	fs := cmd.Flags()
-	fs.StringVar(&passwordFile, "password-file", "", "file that holds the document's password")
-	fs.StringVar(&o.Title, "title", "", "of the document (default: what it says)")
-	fs.StringVar(&o.Resource, "resource", "", "URI of the document, for the concepts (default: its name)")
-	fs.IntVar(&o.MaxLevels, "max-levels", 0, "of bookmarks that become concepts (default: all)")
-	fs.IntVar(&o.MaxChars, "max-chars", 0, "of a concept (default: all)")
-	fs.IntVar(&o.MaxPages, "max-pages", 0, "of a concept (default: all)")
-	fs.BoolVar(&o.Force, "force", false, "build although nothing has changed")
-	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
-	return cmd
-}
-
 // newBuildWorker is the process that build reads a document in.
 func newBuildWorker() *cobra.Command {
 	return &cobra.Command{
@@ -85,20 +37,6 @@ func newBuildWorker() *cobra.Command {
 			return pdf.Worker(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
-}
-
-func printReport(out io.Writer, dir string, r *pdf.Report) error {
-	state := "made"
-	if r.Unchanged {
-		state = "is up to date"
-	}
-	_, err := fmt.Fprintf(out, "%s %s: %d concepts, %d pages, %d of %d words kept\n", show.Clean(dir), state, r.Concepts, r.Pages, r.WordsKept, r.WordsIn)
-	for _, p := range r.Problems {
-		if err == nil {
-			_, err = fmt.Fprintln(out, show.Clean(p))
-		}
-	}
-	return err
 }
 
 // progressBar is a line of a terminal that is written over.
@@ -136,8 +74,9 @@ func exactly(n int) cobra.PositionalArgs {
 // badInput marks what is the fault of a document, a folder or an id.
 func badInput(err error) error {
 	_, isDocument := errors.AsType[*pdf.Error](err)
+	_, isSource := errors.AsType[*markup.Error](err)
 	_, notFound := errors.AsType[*knowledge.NotFoundError](err)
-	if isDocument || notFound || errors.Is(err, os.ErrNotExist) {
+	if isDocument || isSource || notFound || errors.Is(err, os.ErrNotExist) {
 		return &exit{exitUsage, err}
 	}
 	return err
