@@ -24,7 +24,7 @@ import (
 // Server says where a server is and which of its tools to offer. Exactly one
 // of Command, URL and Transport is set.
 type Server struct {
-	Name string // in errors and logs; "" = the command or URL
+	Name string // in errors and logs; "" = the command, or the URL without user and query
 
 	Command []string // a program that speaks on its standard input and output
 	Env     []string // added to its environment, which has PATH, HOME, TMPDIR and LANG only
@@ -33,6 +33,7 @@ type Server struct {
 	URL        string       // of a server that speaks streamable HTTP
 	SSE        bool         // it speaks the older HTTP+SSE instead
 	HTTPClient *http.Client // brings credentials; nil = http.DefaultClient
+	Header     http.Header  // sent with each request to URL's host, and to no other
 
 	Transport func() (sdk.Transport, error) // anything else; called for each connection
 
@@ -43,7 +44,9 @@ type Server struct {
 	StartTimeout time.Duration // to connect and list; 0 = 30 s
 	CallTimeout  time.Duration // of a call; 0 = 60 s; negative = none
 	// Required makes a server that cannot be reached an error that ends the
-	// run. Otherwise its tools are missing, and the log says why.
+	// run. Otherwise its tools are missing, and the log says why; a server that
+	// did not answer in time is left alone for ten times as long (at most five
+	// minutes), so that it does not hold up every run.
 	Required bool
 	Logger   *slog.Logger // nil = slog.Default()
 }
@@ -54,13 +57,18 @@ type Provider struct {
 	s   Server
 	log *slog.Logger
 
-	connecting sync.Mutex // one at a time
+	connecting chan struct{} // taken by the one who connects or lists
+
+	cutting sync.WaitGroup // what broken leaves to do
 
 	mu      sync.Mutex
 	session *sdk.ClientSession // nil = not connected
+	link    *link              // of session
 	tools   []strands.Tool     // of session
 	stale   bool               // the server said that they changed
 	closed  bool
+	pause   time.Time // until then a server that hung is left alone
+	why     error     // how it hung
 }
 
 // New checks s and makes a Provider. Nothing is started.
@@ -82,10 +90,13 @@ func New(s Server) (*Provider, error) {
 	if s.Name == "" && len(s.Command) > 0 {
 		s.Name = path.Base(s.Command[0])
 	}
-	s.Name = cmp.Or(s.Name, s.URL, "mcp")
+	if s.Name == "" && s.URL != "" {
+		s.Name = place(s.URL)
+	}
+	s.Name = cmp.Or(s.Name, "mcp")
 	s.StartTimeout = cmp.Or(s.StartTimeout, 30*time.Second)
 	s.CallTimeout = cmp.Or(s.CallTimeout, time.Minute)
-	p := &Provider{s: s, log: s.Logger}
+	p := &Provider{s: s, log: s.Logger, connecting: make(chan struct{}, 1)}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -103,6 +114,47 @@ func (p *Provider) Tools(ctx context.Context) ([]strands.Tool, error) {
 	return nil, nil
 }
 
+// Instructions is what the server says of itself and its tools; "" before there
+// is a connection.
+func (p *Provider) Instructions() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == nil {
+		return ""
+	}
+	if res := p.session.InitializeResult(); res != nil {
+		return res.Instructions
+	}
+	return ""
+}
+
+// Session returns the connection as the official SDK has it, making one when
+// there is none: for prompts, resources and whatever else a server offers. Do
+// not close it.
+func (p *Provider) Session(ctx context.Context) (*sdk.ClientSession, error) {
+	return p.live(ctx)
+}
+
+// Functions returns the tools that the server offers now and what it says of
+// them, for the REPL: codeagent.ToolkitOf("github", functions). They stay when
+// the server's list changes; a call of one that is gone is an error.
+func (p *Provider) Functions(ctx context.Context) (Functions, error) {
+	tools, err := p.Tools(ctx)
+	return Functions{tools, p.Instructions()}, err
+}
+
+// Functions are the tools of a server at one moment.
+type Functions struct {
+	tools        []strands.Tool
+	instructions string
+}
+
+// Tools returns the tools.
+func (f Functions) Tools() []strands.Tool { return f.tools }
+
+// Instructions is what the server says of them.
+func (f Functions) Instructions() string { return f.instructions }
+
 // Close ends the connection, and the server when it is a program. A second
 // call does nothing.
 func (p *Provider) Close() error {
@@ -110,6 +162,7 @@ func (p *Provider) Close() error {
 	session, was := p.session, p.closed
 	p.session, p.closed = nil, true
 	p.mu.Unlock()
+	defer p.cutting.Wait()
 	if session == nil || was {
 		return nil
 	}
@@ -120,29 +173,61 @@ func (p *Provider) Close() error {
 }
 
 // current returns the tools of a live connection.
-func (p *Provider) current(ctx context.Context) ([]strands.Tool, error) {
+func (p *Provider) current(ctx context.Context) (tools []strands.Tool, err error) {
 	p.mu.Lock()
-	session, tools, stale, closed := p.session, p.tools, p.stale, p.closed
+	session, known, stale, closed := p.session, p.tools, p.stale, p.closed
 	p.mu.Unlock()
 	if closed {
 		return nil, strands.ErrClosed
 	}
 	if session != nil && !stale {
-		return tools, nil
+		return known, nil
 	}
-	p.connecting.Lock()
-	defer p.connecting.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, p.s.StartTimeout)
+	err = p.alone(ctx, func(ctx context.Context) error {
+		session, err := p.connect(ctx)
+		if err != nil {
+			return fmt.Errorf("connecting to MCP server %s: %w", p.s.Name, err)
+		}
+		tools, err = p.list(ctx, session)
+		return err
+	})
+	return tools, err
+}
+
+const (
+	restFactor = 10
+	longest    = 5 * time.Minute
+)
+
+// alone does what one caller does at a time, within the start timeout. When
+// that passes, the server is left alone for a while.
+func (p *Provider) alone(ctx context.Context, do func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, p.s.StartTimeout)
 	defer cancel()
-	session, err := p.connect(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to MCP server %s: %w", p.s.Name, err)
+	select {
+	case p.connecting <- struct{}{}:
+		defer func() { <-p.connecting }()
+	case <-limited.Done():
+		return fmt.Errorf("MCP server %s: %w", p.s.Name, limited.Err())
 	}
-	return p.list(ctx, session)
+	p.mu.Lock()
+	pause, why := p.pause, p.why
+	p.mu.Unlock()
+	if time.Now().Before(pause) {
+		return fmt.Errorf("MCP server %s is not asked until %s: %w", p.s.Name, pause.Format(time.TimeOnly), why)
+	}
+	begin := time.Now()
+	err := do(limited)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		p.mu.Lock()
+		p.pause, p.why = time.Now().Add(min(restFactor*time.Since(begin), longest)), err
+		p.mu.Unlock()
+	}
+	return err
 }
 
 // connect returns the live connection, making one when there is none. The
-// caller holds p.connecting.
+// caller is alone.
 func (p *Provider) connect(ctx context.Context) (*sdk.ClientSession, error) {
 	p.mu.Lock()
 	session := p.session
@@ -155,25 +240,25 @@ func (p *Provider) connect(ctx context.Context) (*sdk.ClientSession, error) {
 		return nil, err
 	}
 	client := sdk.NewClient(&sdk.Implementation{Name: "strands-go", Version: "1"}, &sdk.ClientOptions{
+		Capabilities:           new(sdk.ClientCapabilities), // we have no roots to tell of
 		ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { p.changed() },
 	})
-	// The handshake ends with ctx, the connection does not: it is closed by
-	// Close, or when it breaks.
-	session, err = client.Connect(ctx, transport, nil)
+	l, err := join(ctx, client, transport)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, errors.Join(strands.ErrClosed, session.Close())
+		return nil, errors.Join(strands.ErrClosed, l.Close())
 	}
-	p.session, p.stale = session, true
+	p.session, p.link, p.stale = l.ClientSession, l, true
 	go func() { // ends with the connection
-		err := session.Wait()
-		p.broken(session, err)
+		err := l.Wait()
+		l.cancel()
+		p.broken(l.ClientSession, err)
 	}()
-	return session, nil
+	return l.ClientSession, nil
 }
 
 func (p *Provider) changed() {
@@ -182,7 +267,7 @@ func (p *Provider) changed() {
 	p.stale = true
 }
 
-// broken forgets a connection that has ended.
+// broken forgets a connection that has ended, or is of no use any more.
 func (p *Provider) broken(session *sdk.ClientSession, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,6 +275,7 @@ func (p *Provider) broken(session *sdk.ClientSession, err error) {
 		return
 	}
 	p.session = nil
+	p.cutting.Go(p.link.wire.cut) // which waits for a program to end
 	p.log.Warn("the connection to an MCP server has ended; the next use makes a new one", "server", p.s.Name, "error", err)
 }
 
@@ -247,10 +333,15 @@ func (p *Provider) transport() (sdk.Transport, error) {
 	switch s := &p.s; {
 	case s.Transport != nil:
 		return s.Transport()
-	case s.URL != "" && s.SSE:
-		return &sdk.SSEClientTransport{Endpoint: s.URL, HTTPClient: s.HTTPClient}, nil
 	case s.URL != "":
-		return &sdk.StreamableClientTransport{Endpoint: s.URL, HTTPClient: s.HTTPClient}, nil
+		client, err := s.httpClient()
+		if err != nil {
+			return nil, err
+		}
+		if s.SSE {
+			return &sdk.SSEClientTransport{Endpoint: s.URL, HTTPClient: client}, nil
+		}
+		return &sdk.StreamableClientTransport{Endpoint: s.URL, HTTPClient: client}, nil
 	}
 	cmd := exec.Command(p.s.Command[0], p.s.Command[1:]...)
 	cmd.Dir = p.s.Dir

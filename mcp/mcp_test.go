@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -55,6 +56,9 @@ func newServer() *sdk.Server {
 	sdk.AddTool(s, &sdk.Tool{Name: "die"}, func(context.Context, *sdk.CallToolRequest, struct{}) (*sdk.CallToolResult, any, error) {
 		os.Exit(3)
 		return nil, nil, nil
+	})
+	sdk.AddTool(s, &sdk.Tool{Name: "pid"}, func(context.Context, *sdk.CallToolRequest, struct{}) (*sdk.CallToolResult, any, error) {
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: strconv.Itoa(os.Getpid())}}}, nil, nil
 	})
 	sdk.AddTool(s, &sdk.Tool{Name: "env"}, func(context.Context, *sdk.CallToolRequest, struct{}) (*sdk.CallToolResult, any, error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: strings.Join(os.Environ(), "\n")}}}, nil, nil
@@ -128,7 +132,7 @@ func TestStdio(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(tools); got != "add die env fail_hard hang show" {
+	if got := names(tools); got != "add die env fail_hard hang pid show" {
 		t.Errorf("tools: %s", got)
 	}
 	add := find(t, p, "add")
@@ -192,7 +196,7 @@ func TestDeadServerIsStartedAgain(t *testing.T) {
 	if res, err := call(t, add, `{"a":1,"b":1}`); err != nil || res.IsError {
 		t.Errorf("a tool from before: %+v, %v", res, err)
 	}
-	if tools, err := p.Tools(t.Context()); err != nil || len(tools) != 6 {
+	if tools, err := p.Tools(t.Context()); err != nil || len(tools) != 7 {
 		t.Errorf("%s, %v", names(tools), err)
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/strandsgo/strands"
 )
@@ -27,7 +28,7 @@ func (p *Provider) tool(t *sdk.Tool) (*tool, error) {
 	if p.s.Prefix != "" {
 		name = p.s.Prefix + "_" + name
 	}
-	input, err := json.Marshal(t.InputSchema)
+	input, err := inOrder(t.InputSchema)
 	if err != nil {
 		return nil, fmt.Errorf("its input schema: %w", err)
 	}
@@ -40,7 +41,7 @@ func (p *Provider) tool(t *sdk.Tool) (*tool, error) {
 		spec.Description = t.Title
 	}
 	if t.OutputSchema != nil {
-		if spec.OutputSchema, err = json.Marshal(t.OutputSchema); err != nil {
+		if spec.OutputSchema, err = inOrder(t.OutputSchema); err != nil {
 			return nil, fmt.Errorf("its output schema: %w", err)
 		}
 	}
@@ -74,19 +75,57 @@ func (t *tool) Call(ctx context.Context, call *strands.ToolCall) (*strands.ToolR
 		limit, cancel = context.WithTimeout(ctx, t.p.s.CallTimeout)
 		defer cancel()
 	}
-	res, err := session.CallTool(limit, &sdk.CallToolParams{Name: t.name, Arguments: call.Input})
+	defer t.p.watch(limit, session)()
+	res, err := session.CallTool(limit, &sdk.CallToolParams{Meta: traceOf(ctx), Name: t.name, Arguments: call.Input})
+	wire, _ := errors.AsType[*jsonrpc.Error](err)
 	switch {
 	case err == nil:
 		return result(call.ID, res), nil
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
+	case wire != nil && wire.Code == visitFirst:
+		return nil, visit(wire)
 	case limit.Err() != nil:
 		return nil, fmt.Errorf("MCP server %s did not answer within %v; whether it did what was asked is unknown", t.p.s.Name, t.p.s.CallTimeout)
-	case errors.Is(err, sdk.ErrConnectionClosed), errors.Is(err, sdk.ErrSessionMissing), errors.Is(err, io.EOF):
+	case wire == nil: // not the server's words: the connection is of no use any more
 		t.p.broken(session, err)
 		return nil, fmt.Errorf("the connection to MCP server %s broke during the call; whether it did what was asked is unknown; the next call connects anew", t.p.s.Name)
 	}
 	return nil, fmt.Errorf("MCP server %s: %w", t.p.s.Name, err)
+}
+
+// traceOf is the trace that a call belongs to, for the server's own spans.
+func traceOf(ctx context.Context) sdk.Meta {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	if len(carrier) == 0 {
+		return nil
+	}
+	meta := sdk.Meta{}
+	for k, v := range carrier {
+		meta[k] = v
+	}
+	return meta
+}
+
+// visitFirst is the error of a server that wants a person to visit a page.
+const visitFirst = -32042
+
+// visit says which pages.
+func visit(e *jsonrpc.Error) error {
+	var data struct {
+		Elicitations []struct {
+			URL     string `json:"url"`
+			Message string `json:"message"`
+		} `json:"elicitations"`
+	}
+	text := "a person must visit a page before this can be done: " + e.Message
+	if json.Unmarshal(e.Data, &data) == nil { // else the message must do
+		for _, el := range data.Elicitations {
+			text += "\n" + strings.TrimSpace(el.Message+" "+el.URL)
+		}
+	}
+	return errors.New(text)
 }
 
 // live returns a connection for a call.
@@ -100,15 +139,13 @@ func (p *Provider) live(ctx context.Context) (*sdk.ClientSession, error) {
 	if session != nil {
 		return session, nil
 	}
-	p.connecting.Lock()
-	defer p.connecting.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, p.s.StartTimeout)
-	defer cancel()
-	session, err := p.connect(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("MCP server %s is gone and cannot be reached again: %w", p.s.Name, err)
-	}
-	return session, nil
+	err := p.alone(ctx, func(ctx context.Context) (err error) {
+		if session, err = p.connect(ctx); err != nil {
+			return fmt.Errorf("MCP server %s cannot be reached: %w", p.s.Name, err)
+		}
+		return nil
+	})
+	return session, err
 }
 
 // result translates what a server answered. The structured content is what
