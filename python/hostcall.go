@@ -380,6 +380,9 @@ func (c *calls) join() int {
 		delete(c.rooms, id)
 		r.close()
 	}
+	for _, call := range c.asked { // given up
+		call.room.close()
+	}
 	return c.answered
 }
 

@@ -165,7 +165,9 @@ func (c *calls) claim(call *hostCall) error {
 		return nil
 	}
 	var err error
-	call.attached, err = attachedIn(call.args, c.run, r.size)
+	if call.attached, err = attachedIn(call.args, c.run, r.size); err != nil {
+		r.close()
+	}
 	return err
 }
 
