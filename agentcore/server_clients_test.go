@@ -182,10 +182,10 @@ type process struct {
 
 func startClient(t *testing.T, cfg clientConfig, env []string, argv ...string) client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // cleanups use it, too
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true"), append(env, cfg.env...)...)
+	cmd.Env = append(append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true", "NODE_NO_WARNINGS=1"), append(env, cfg.env...)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

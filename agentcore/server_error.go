@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -75,6 +76,9 @@ func asAPIError(err error) *apiError {
 	}
 	return unexpected("the request could not be carried out; the server's log says why")
 }
+
+// streamName is what the error is called inside an event stream.
+func (e *apiError) streamName() string { return strings.ToLower(e.name[:1]) + e.name[1:] }
 
 func (e *apiError) body() []byte {
 	body, err := json.Marshal(struct {

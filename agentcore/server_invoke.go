@@ -128,7 +128,7 @@ func (s *Server) outcome(c *call, session *codeSession, r *toolRequest) ([]frame
 		}
 		e = asAPIError(err)
 	}
-	return exceptionHeaders(strings.ToLower(e.name[:1]) + e.name[1:]), [][]byte{e.body()}
+	return exceptionHeaders(e.streamName()), [][]byte{e.body()}
 }
 
 // botoLimit is the longest payload of a frame that botocore takes.

@@ -35,11 +35,11 @@ func (s *Server) prepare(ctx context.Context) (*kernelSettings, error) {
 		programs: s.cfg.Programs, javascript: s.cfg.JavaScript,
 	}
 	if made.interpreter == nil {
-		made.programs = true
-		made.interpreter = s.backend(true)
+		made.programs = s.cfg.Level != python.LevelFiltered
+		made.interpreter = s.backend(made.programs)
 	}
 	err := s.try(ctx, made)
-	if _, lacks := errors.AsType[*python.IsolationError](err); lacks && s.own != nil && s.cfg.Level != python.LevelNamespaces {
+	if _, lacks := errors.AsType[*python.IsolationError](err); lacks && s.own != nil && s.cfg.Level == "" {
 		s.cfg.Logger.WarnContext(ctx, "agentcore: sessions of this machine cannot start programs: there are no commands and there is no JavaScript", "error", err)
 		err = s.own.Close()
 		made = &kernelSettings{interpreter: s.backend(false), options: sessionOptions(s.cfg.Options), keepSpace: s.cfg.KeepSpace}
