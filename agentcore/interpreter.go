@@ -78,6 +78,9 @@ func (i *Interpreter) Open(ctx context.Context, o python.Options) (python.Sessio
 	return i.backend().Open(ctx, o)
 }
 
+// Unguarded is that of python.Remote.
+func (i *Interpreter) Unguarded() bool { return true }
+
 // Close implements python.Interpreter. It stops all sessions.
 func (i *Interpreter) Close() error { return i.backend().Close() }
 

@@ -208,9 +208,14 @@ func spoken(d time.Duration) string {
 	return d.String()
 }
 
-// isConfined says whether i has the import guard and no network. Of a foreign
-// backend nothing is promised to the model.
+// isConfined says whether i has the import guard and no network. A foreign
+// backend has them unless its method Unguarded says otherwise.
 func isConfined(i python.Interpreter) bool {
-	_, unconfined := i.(*python.Exec)
-	return !unconfined
+	switch i := i.(type) {
+	case *python.Exec:
+		return false
+	case interface{ Unguarded() bool }:
+		return !i.Unguarded()
+	}
+	return true
 }

@@ -92,6 +92,10 @@ func (r *Remote) Open(ctx context.Context, o Options) (Session, error) {
 	return s, nil
 }
 
+// Unguarded tells who writes a prompt that any module can be imported, and that
+// there may be a network.
+func (r *Remote) Unguarded() bool { return true }
+
 // Close implements Interpreter.
 func (r *Remote) Close() error { return r.open.close() }
 

@@ -99,3 +99,35 @@ func copyBody(w io.Writer, r io.Reader) (n int64, readErr, writeErr error) {
 		}
 	}
 }
+
+// Open streams an object, as Copy does. Whoever opens it closes it.
+func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	size, err := b.Size(ctx, key) // so that what is missing is told at once
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r, w := io.Pipe()
+	s := &stream{PipeReader: r, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		_, err := b.Copy(ctx, key, w, size)
+		_ = w.CloseWithError(err) // never fails
+	}()
+	return s, nil
+}
+
+// stream is the reading end of a Copy.
+type stream struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// Close stops the Copy and waits for its end.
+func (s *stream) Close() error {
+	s.cancel()
+	err := s.PipeReader.Close()
+	<-s.done
+	return err
+}

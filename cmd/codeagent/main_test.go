@@ -312,7 +312,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"exec", "--allow", "", "-c", "1"}, "means nothing"},
 		{[]string{"exec", "--allow", "os", "--interpreter", "exec", "-c", "1"}, "--allow has no effect"},
 		{[]string{"exec", "--require", "=2", "-c", "1"}, "names no package"},
-		{[]string{"exec", "--interpreter", "docker", "-c", "1"}, "choose sandboxed or exec"},
+		{[]string{"exec", "--interpreter", "docker", "-c", "1"}, "choose sandboxed, exec or agentcore"},
 		{[]string{"exec", "--isolation", "chroot", "-c", "1"}, "choose namespaces, filtered or none"},
 		{[]string{"exec", "--isolation", "none", "--interpreter", "sandboxed", "-c", "1"}, "contradict"},
 		{[]string{"exec", "--memory", "lots", "-c", "1"}, "give a size like 512M"},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +30,9 @@ type askFlags struct {
 
 func (f *askFlags) add(cmd *cobra.Command) {
 	f.pythonFlags.add(cmd)
+	f.addArtifacts(cmd)
 	fs := cmd.Flags()
+	fs.Var(&f.disk, "disk", "size of the session's folders, --data from S3 included, like 64M (default 256M)")
 	fs.StringVarP(&f.model, "model", "m", "", "provider/id, or scripted:FILE (default: found from the keys in the environment)")
 	fs.StringVar(&f.system, "system", "", "what the agent is for")
 	fs.BoolVar(&f.keepState, "keep-state", false, "keep what the code defines from one question to the next")
@@ -46,11 +47,29 @@ type talk struct {
 	session *strands.Session
 	backend python.Interpreter
 	printer show.Printer
+	data    *given
+	kept    bool         // pictures are, and listed at the end
 	docs    func() error // closes the bundles; nil = there are none
 }
 
 // open makes the agent the flags describe and a session with it.
 func (f *askFlags) open(cmd *cobra.Command) (*talk, error) {
+	folder := &show.Folder{Dir: f.out}
+	p, err := printer(cmd, f.json, folder)
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.prepare(cmd, folder)
+	if err != nil {
+		return nil, err
+	}
+	t.printer, t.session = p, t.agent.NewSession()
+	return t, nil
+}
+
+// prepare makes the agent the flags describe. Its code's files are saved to
+// folder; nil = they are not.
+func (f *askFlags) prepare(cmd *cobra.Command, folder *show.Folder) (*talk, error) {
 	if err := f.check(cmd); err != nil {
 		return nil, err
 	}
@@ -65,38 +84,63 @@ func (f *askFlags) open(cmd *cobra.Command) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
-	errOut, folder := cmd.ErrOrStderr(), &show.Folder{Dir: f.out}
-	p, err := printer(cmd, f.json, folder)
-	if err != nil {
-		return nil, err
-	}
+	errOut := cmd.ErrOrStderr()
 	docs, shut, err := docsOf(cmd.Context(), f.docs)
 	if err != nil {
 		return nil, err
 	}
-	backend := f.backend(errOut)
-	a, err := codeagent.New(codeagent.Config{
+	t := &talk{backend: f.backend(errOut), docs: shut}
+	cfg := codeagent.Config{
 		Model:        model,
 		SystemPrompt: f.system,
 		Toolkits:     append(kits, docs...),
-		Interpreter:  saving{backend, folder, errOut},
+		Interpreter:  t.backend,
 		KeepState:    f.keepState,
 		Timeout:      f.timeout,
 		Limits:       strands.Limits{Turns: f.maxTurns},
-		Logger:       slog.New(warnings{errOut}),
-	})
-	if err != nil {
-		return nil, errors.Join(err, shut(), backend.Close())
+		Logger:       slogTo(errOut),
 	}
-	return &talk{agent: a, session: a.NewSession(), backend: backend, printer: p, docs: shut}, nil
+	if folder != nil {
+		cfg.Interpreter = saving{t.backend, folder, errOut}
+	}
+	if err := f.equip(cmd.Context(), &cfg, t, errOut); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	if t.agent, err = codeagent.New(cfg); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+// equip adds the data that the code is given, and the keeper of what it makes.
+func (f *askFlags) equip(ctx context.Context, cfg *codeagent.Config, t *talk, errOut io.Writer) error {
+	keeper, err := f.keeper(errOut)
+	if err != nil {
+		return err
+	}
+	if keeper != nil {
+		cfg.Interpreter, cfg.Artifacts, t.kept = t.backend, keeper, true
+	}
+	progress := func(s string) { fmt.Fprintln(errOut, "codeagent:", show.Clean(s)) }
+	if t.data, err = f.dataFlags.open(ctx, t.backend, int64(f.disk), progress); err != nil {
+		return err
+	}
+	cfg.Binds, cfg.Inputs, cfg.PythonLimits.Disk = t.data.binds, t.data.inputs, t.data.left(int64(f.disk))
+	return nil
 }
 
 func (t *talk) close() error {
-	err := errors.Join(t.session.Close(), t.agent.Close())
+	var err error
+	if t.session != nil {
+		err = t.session.Close()
+	}
+	if t.agent != nil {
+		err = errors.Join(err, t.agent.Close())
+	}
 	if t.docs != nil {
 		err = errors.Join(err, t.docs())
 	}
-	return errors.Join(err, t.backend.Close())
+	return errors.Join(err, t.backend.Close(), t.data.close())
 }
 
 // openModel finds the model that spec names, or that the environment offers.
@@ -160,6 +204,9 @@ func (t *talk) answer(ctx context.Context, prompt string) error {
 	for e, err := range t.session.Run(ctx, strands.Prompt(prompt)) {
 		if err != nil {
 			return errors.Join(shown, t.printer.End(), err)
+		}
+		if t.kept && e.Output != nil && e.Output.Image != nil {
+			continue // the section at the end has them
 		}
 		if e.Result != nil {
 			stop = e.Result.StopReason

@@ -14,14 +14,19 @@ import (
 
 // backend makes the interpreter the flags ask for.
 func (f *pythonFlags) backend(errOut io.Writer) python.Interpreter {
-	logger := slog.New(warnings{errOut})
-	if f.interpreter.value == "exec" {
+	logger := slogTo(errOut)
+	switch f.interpreter.value {
+	case "exec":
 		return &python.Exec{Logger: logger}
+	case "agentcore":
+		return f.remote.backend(logger)
 	}
 	return &python.Sandboxed{
 		Level: python.Level(f.isolation.level), Require: f.isolation.demand, Processes: f.processes, Logger: logger,
 	}
 }
+
+func slogTo(errOut io.Writer) *slog.Logger { return slog.New(warnings{errOut}) }
 
 // saving is an interpreter whose sessions save the files that code wrote, so
 // that an agent's user gets them too.
@@ -38,6 +43,17 @@ func (i saving) Open(ctx context.Context, o python.Options) (python.Session, err
 		return nil, err
 	}
 	return &savingSession{s, i}, nil
+}
+
+// Unguarded tells what the prompt may promise.
+func (i saving) Unguarded() bool {
+	switch backend := i.Interpreter.(type) {
+	case *python.Exec:
+		return true
+	case interface{ Unguarded() bool }:
+		return backend.Unguarded()
+	}
+	return false
 }
 
 type savingSession struct {

@@ -37,6 +37,7 @@ func toolkitsOf(names []string) ([]codeagent.Toolkit, error) {
 
 // environment is where code runs, and with what.
 type environment struct {
+	data        *given
 	interpreter python.Interpreter
 	options     python.Options
 }

@@ -68,7 +68,10 @@ func (o *execOptions) run(ctl *interrupts, cmd *cobra.Command, args []string) (e
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, env.interpreter.Close()) }()
+	defer func() { err = errors.Join(err, env.interpreter.Close(), env.data.close()) }()
+	if err := o.give(ctx, env, cmd.ErrOrStderr()); err != nil {
+		return err
+	}
 	if o.session {
 		return (&serving{ctx: ctx, env: env, folder: &show.Folder{Dir: o.out}, out: cmd.OutOrStdout()}).serve(cmd.InOrStdin())
 	}

@@ -19,6 +19,8 @@ type pythonFlags struct {
 	toolkits    []string
 	timeout     time.Duration
 	out         string
+	remote      remoteFlags
+	dataFlags
 
 	// exec only
 	allow        []string
@@ -32,15 +34,17 @@ func (f *pythonFlags) add(cmd *cobra.Command) {
 	f.addBackend(cmd)
 	cmd.Flags().StringSliceVar(&f.toolkits, "toolkit", nil, "toolkits: data (numpy, pandas, scipy), viz (matplotlib, seaborn)")
 	complete(cmd, "toolkit", toolkitNames())
+	f.dataFlags.add(cmd)
 }
 
 func (f *pythonFlags) addBackend(cmd *cobra.Command) {
-	f.interpreter = choice{value: "sandboxed", of: []string{"sandboxed", "exec"}}
+	f.interpreter = choice{value: "sandboxed", of: []string{"sandboxed", "exec", "agentcore"}}
 	fs := cmd.Flags()
-	fs.Var(&f.interpreter, "interpreter", "sandboxed, or exec: a plain process with your rights")
+	fs.Var(&f.interpreter, "interpreter", "sandboxed; exec: a plain process with your rights; or agentcore: AWS, or the server in\n$AWS_ENDPOINT_URL_BEDROCK_AGENTCORE")
 	fs.Var(&f.isolation, "isolation", "namespaces or filtered, and what else is demanded, like namespaces,memory=cgroup\n(words as doctor prints them); none is the same as --interpreter exec (default: the strongest there is)")
 	fs.DurationVar(&f.timeout, "timeout", 0, "of each snippet (default 3m)")
 	fs.StringVarP(&f.out, "out", "o", ".", "folder for pictures and files that the code made; nothing there is replaced")
+	f.remote.add(cmd)
 	complete(cmd, "interpreter", f.interpreter.of)
 	complete(cmd, "isolation", isolationLevels)
 }
@@ -73,6 +77,9 @@ func (f *pythonFlags) check(cmd *cobra.Command) error {
 		if !modulePattern.MatchString(p) {
 			return usagef("--allow %q means nothing: give a module (json), a module with all below (os.*), or * for everything", p)
 		}
+	}
+	if err := f.remote.check(cmd, f); err != nil {
+		return err
 	}
 	if f.isolation.level == "none" {
 		if f.interpreter.value == "sandboxed" && cmd.Flags().Changed("interpreter") {
