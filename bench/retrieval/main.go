@@ -3,7 +3,9 @@
 //
 //	apt-get install r-doc-pdf c++-annotations-pdf gnuplot-doc
 //	go run ./bench/retrieval
+//	go run ./bench/retrieval -embed http://localhost:11434/api/embed -model all-minilm
 //
+// The second command fuses the keyword index with embeddings of a server.
 // The manuals are converted into the cache folder at the first run. The ranking
 // was made with one half of the questions in view; the other half is held out.
 package main
@@ -19,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/strandsgo/strands/knowledge"
+	"github.com/strandsgo/strands/knowledge/embedding"
 	"github.com/strandsgo/strands/knowledge/pdf"
 )
 
@@ -34,8 +37,18 @@ var manuals = map[string]string{
 func main() {
 	misses := flag.Bool("misses", false, "list the questions of the half in view whose answer is not among the first five")
 	root := flag.String("root", "/", "folder below which the manuals are installed")
+	var index embedding.Index
+	flag.StringVar(&index.URL, "embed", "", "URL of a server of embeddings, to be fused with the keyword index")
+	flag.StringVar(&index.Model, "model", "", "of that server")
+	alone := flag.Bool("alone", false, "embeddings without the keyword index")
 	flag.Parse()
-	if err := measure(context.Background(), *root, *misses); err != nil {
+	options := func() knowledge.Options { return knowledge.Options{} }
+	if index.URL != "" {
+		options = func() knowledge.Options {
+			return knowledge.Options{Index: &embedding.Index{URL: index.URL, Model: index.Model}, Fuse: !*alone}
+		}
+	}
+	if err := measure(context.Background(), *root, options, *misses); err != nil {
 		fmt.Fprintln(os.Stderr, "retrieval:", err)
 		os.Exit(1)
 	}
@@ -65,7 +78,7 @@ func (s *scores) row(name string) {
 	fmt.Printf("| %s | %d | %s | %s | %s | %.3f |\n", name, s.asked, percent(s.at1), percent(s.at5), percent(s.at10), s.reciprocal/float64(s.asked))
 }
 
-func measure(ctx context.Context, root string, misses bool) error {
+func measure(ctx context.Context, root string, options func() knowledge.Options, misses bool) error {
 	bundles := map[string]*knowledge.Bundle{}
 	seen := map[string]int{}
 	var all, view, held scores
@@ -78,7 +91,7 @@ func measure(ctx context.Context, root string, misses bool) error {
 		b := bundles[manual]
 		if b == nil {
 			var err error
-			if b, err = open(ctx, filepath.Join(root, manuals[manual]), manual); err != nil {
+			if b, err = open(ctx, filepath.Join(root, manuals[manual]), manual, options()); err != nil {
 				return err
 			}
 			defer b.Close()
@@ -118,7 +131,7 @@ func fields(line string) (manual, question string, ids []string, ok bool) {
 }
 
 // open opens the bundle of a manual, which is made when it is not there.
-func open(ctx context.Context, file, name string) (*knowledge.Bundle, error) {
+func open(ctx context.Context, file, name string, o knowledge.Options) (*knowledge.Bundle, error) {
 	cache, err := knowledge.CacheDir()
 	if err != nil {
 		return nil, err
@@ -127,7 +140,7 @@ func open(ctx context.Context, file, name string) (*knowledge.Bundle, error) {
 	if _, err := pdf.Convert(ctx, file, dir, pdf.Options{}); err != nil {
 		return nil, fmt.Errorf("%w; apt-get install r-doc-pdf c++-annotations-pdf gnuplot-doc", err)
 	}
-	return knowledge.Open(ctx, dir, knowledge.Options{})
+	return knowledge.Open(ctx, dir, o)
 }
 
 // ask returns the rank of the first answer among the first ten.

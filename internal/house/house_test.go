@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"examples/...":            {"..."},
 	"internal/...":            {},
 	"knowledge":               {""},
+	"knowledge/embedding":     {"", "knowledge"},
 	"knowledge/internal/...":  {},
 	"knowledge/markup":        {"", "knowledge"},
 	"knowledge/pdf":           {"", "knowledge"},
