@@ -357,4 +357,3 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("nothing costs $%v", got)
 	}
 }
-

@@ -93,6 +93,7 @@ func (b *Bucket) sdk(ctx context.Context) (*s3.Client, error) {
 		if b.Endpoint != "" {
 			o.BaseEndpoint = aws.String(b.Endpoint)
 		}
+		o.DisableLogOutputChecksumValidationSkipped = true
 		o.UsePathStyle = b.Endpoint != "" || isAddress(endpoint)
 		if endpoint != "" { // most other services know no checksums in trailers
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired

@@ -119,7 +119,7 @@ func TestDataFromS3(t *testing.T) {
 	// It counts against the session's disk.
 	for args, want := range map[string]string{
 		"--disk 100M": "give --disk 128M or more",
-		"--disk 140M": "disk quota of 28 MiB is used up",
+		"--disk 140M": "No space left on device",
 	} {
 		flags := append([]string{"exec", "--data", "s3://box/in/big.txt", "-c", "open('x', 'wb').write(bytes(40 << 20))"}, strings.Fields(args)...)
 		if r := (call{env: env, args: flags}).run(t); r.code == 0 || !strings.Contains(r.stderr, want) {
