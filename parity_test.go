@@ -9,15 +9,12 @@ import (
 	"testing"
 )
 
-// TestParityNamesTests: each test that docs/parity.md names is there.
+// TestParityNamesTests: each test that docs/parity.md and docs/scenarios.md
+// name is there.
 func TestParityNamesTests(t *testing.T) {
-	doc, err := os.ReadFile("docs/parity.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	there := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	err = filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -33,13 +30,19 @@ func TestParityNamesTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(doc), -1)
-	if len(names) < 50 {
-		t.Errorf("only %d tests are named", len(names))
-	}
-	for _, name := range names {
-		if !there[name] {
-			t.Errorf("docs/parity.md names %s, which is not there", name)
+	for _, path := range []string{"docs/parity.md", "docs/scenarios.md"} {
+		doc, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(doc), -1)
+		if len(names) < 50 {
+			t.Errorf("only %d tests are named in %s", len(names), path)
+		}
+		for _, name := range names {
+			if !there[name] {
+				t.Errorf("%s names %s, which is not there", path, name)
+			}
 		}
 	}
 }
