@@ -26,6 +26,7 @@ type askFlags struct {
 	json      bool
 	maxTurns  int
 	docs      []string
+	offer     offerFlags
 }
 
 func (f *askFlags) add(cmd *cobra.Command) {
@@ -39,6 +40,7 @@ func (f *askFlags) add(cmd *cobra.Command) {
 	fs.BoolVar(&f.json, "json", false, "print one event object a line")
 	fs.StringArrayVar(&f.docs, "docs", nil, "folder of a knowledge bundle that the model may look things up in (repeatable)")
 	fs.IntVar(&f.maxTurns, "max-turns", 0, "replies of the model to one question (default 50)")
+	f.offer.add(cmd)
 }
 
 // talk is a session with an agent, and where it is shown.
@@ -50,6 +52,8 @@ type talk struct {
 	data    *given
 	kept    bool         // pictures are, and listed at the end
 	docs    func() error // closes the bundles; nil = there are none
+	offer   *offered
+	tel     *telemetry
 }
 
 // open makes the agent the flags describe and a session with it.
@@ -112,12 +116,21 @@ func (f *askFlags) prepare(cmd *cobra.Command, folder *show.Folder) (*talk, erro
 	return t, nil
 }
 
-// equip adds the data that the code is given, and the keeper of what it makes.
+// equip adds the data that the code is given, the keeper of what it makes, what
+// else is offered, and where telemetry goes.
 func (f *askFlags) equip(ctx context.Context, cfg *codeagent.Config, t *talk, errOut io.Writer) error {
 	keeper, err := f.keeper(errOut)
 	if err != nil {
 		return err
 	}
+	if t.tel, err = openTelemetry(ctx, errOut); err != nil {
+		return err
+	}
+	cfg.Telemetry = t.tel.Telemetry
+	if t.offer, err = f.offer.open(ctx, t.backend, cfg.Logger); err != nil {
+		return err
+	}
+	cfg.Toolkits, cfg.Providers = append(cfg.Toolkits, t.offer.kits...), t.offer.providers
 	if keeper != nil {
 		cfg.Interpreter, cfg.Artifacts, t.kept = t.backend, keeper, true
 	}
@@ -137,6 +150,7 @@ func (t *talk) close() error {
 	if t.agent != nil {
 		err = errors.Join(err, t.agent.Close())
 	}
+	err = errors.Join(err, t.offer.Close(), t.tel.close())
 	if t.docs != nil {
 		err = errors.Join(err, t.docs())
 	}
