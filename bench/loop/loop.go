@@ -38,7 +38,7 @@ const (
 	turns    = 20   // cycles of a run
 	runs     = 16   // of which the fastest half counts
 	messages = 1000 // of a session whose memory is measured
-	sessions = 5    // measured together
+	sessions = 10   // measured together
 	text     = "It is sunny in Oslo, as it was yesterday, and the wind comes from the west at 3 m/s."
 )
 
