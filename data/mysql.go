@@ -1,0 +1,118 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/strandsgo/strands"
+)
+
+// OpenMySQL opens a MySQL or MariaDB database by its URL,
+// "mysql://user:password@host:3306/database". Unless o.Write is set, every
+// statement runs in a read-only transaction, in which files can still be
+// written by an account with the right to do so (FILE): use one without.
+func OpenMySQL(ctx context.Context, address string, o Options) (*Store, error) {
+	cfg, err := mysqlConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, &strands.InputError{Field: "database " + redacted(address), Reason: "the address is wrong; it looks like mysql://user:password@host:3306/database"}
+	}
+	e := &sqlEngine{
+		db: sql.OpenDB(connector), commit: o.Write, discard: true,
+		dialect: SQL{Name: "MySQL", Placeholder: "?", Quote: "`", Text: "CHAR", Random: "rand()"},
+		tables:  mysqlTables, columns: mysqlColumns,
+		begin: func(ctx context.Context, c *sql.Conn) (tx, error) { return mysqlBegin(ctx, c, o.Write) },
+	}
+	return New(ctx, e, nameOf(o, cfg.DBName))
+}
+
+func mysqlConfig(address string) (*mysql.Config, error) {
+	bad := &strands.InputError{Field: "database " + redacted(address), Reason: "the address is wrong; it looks like mysql://user:password@host:3306/database"}
+	u, err := url.Parse(address)
+	if err != nil || strings.Trim(u.Path, "/") == "" {
+		return nil, bad
+	}
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.DBName, cfg.ParseTime = u.User.Username(), strings.Trim(u.Path, "/"), true
+	cfg.Passwd, _ = u.User.Password()
+	cfg.Logger = quiet{}
+	cfg.Net, cfg.Addr = "tcp", u.Host
+	if socket := u.Query().Get("socket"); socket != "" {
+		cfg.Net, cfg.Addr = "unix", socket
+	} else if u.Hostname() == "" {
+		return nil, bad
+	} else if u.Port() == "" {
+		cfg.Addr = net.JoinHostPort(u.Hostname(), "3306")
+	}
+	if mode := u.Query().Get("tls"); mode != "" {
+		cfg.TLSConfig = mode
+	}
+	return cfg, nil
+}
+
+// quiet keeps the driver from writing to standard error; its errors say it.
+type quiet struct{}
+
+// Print implements mysql.Logger.
+func (quiet) Print(...any) {}
+
+func mysqlBegin(ctx context.Context, c *sql.Conn, write bool) (tx, error) {
+	if end, ok := ctx.Deadline(); ok {
+		// The server would go on after we left. MariaDB and MySQL have different
+		// names for it; older servers have none.
+		left := max(time.Until(end), time.Millisecond)
+		if _, err := c.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %f", left.Seconds())); err != nil {
+			_, _ = c.ExecContext(ctx, fmt.Sprintf("SET SESSION max_execution_time = %d", left.Milliseconds()))
+		}
+	}
+	t, err := c.BeginTx(ctx, &sql.TxOptions{ReadOnly: !write})
+	if err != nil {
+		return nil, err
+	}
+	return mysqlTx{t}, nil
+}
+
+type mysqlTx struct{ *sql.Tx }
+
+// QueryContext implements tx.
+func (t mysqlTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := t.Tx.QueryContext(ctx, query, args...)
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return rows, err
+	}
+	const readOnly = 1792
+	if e.Number == readOnly {
+		return nil, errors.New("the database is read-only")
+	}
+	return nil, errors.New(e.Message)
+}
+
+func mysqlTables(ctx context.Context, c *sql.Conn) ([]Table, error) {
+	const list = `SELECT table_name, CASE WHEN table_type LIKE '%VIEW' THEN 'view' ELSE 'table' END, coalesce(table_rows, -1)
+		FROM information_schema.tables WHERE table_schema = database() ORDER BY 1`
+	return scan(ctx, c, list, nil, func(r *sql.Rows) (t Table, err error) { return t, r.Scan(&t.Name, &t.Kind, &t.Rows) })
+}
+
+func mysqlColumns(ctx context.Context, c *sql.Conn, name string) ([]Column, error) {
+	const list = `SELECT c.column_name, c.column_type, c.is_nullable = 'YES', concat_ws(', ',
+			CASE c.column_key WHEN 'PRI' THEN 'primary key' WHEN 'UNI' THEN 'unique' END,
+			(SELECT concat('references ', k.referenced_table_name, '(', k.referenced_column_name, ')') FROM information_schema.key_column_usage k
+			WHERE k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
+			AND k.referenced_table_name IS NOT NULL LIMIT 1))
+		FROM information_schema.columns c WHERE c.table_schema = database() AND c.table_name = ? ORDER BY c.ordinal_position`
+	return scan(ctx, c, list, []any{name}, func(r *sql.Rows) (col Column, err error) {
+		return col, r.Scan(&col.Name, &col.Type, &col.Nullable, &col.Key)
+	})
+}

@@ -1,0 +1,128 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/strandsgo/strands"
+)
+
+// OpenSQLite opens a database file, or "sqlite:path". Unless o.Write is set,
+// SQLite opens the file for reading only, and statements cannot attach other
+// files.
+func OpenSQLite(ctx context.Context, path string, o Options) (*Store, error) {
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "sqlite:"), "//")
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return nil, &strands.InputError{Field: "database " + path, Reason: "there is no such file"}
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	return New(ctx, newSQLite(abs, o.Write), nameOf(o, path))
+}
+
+func newSQLite(path string, write bool) *sqlEngine {
+	mode := "ro"
+	if write {
+		mode = "rw"
+	}
+	q := url.Values{"mode": {mode}, "_defensive": {"1"}, "_pragma": {"busy_timeout(5000)", "trusted_schema(0)"}}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		panic(err) // the driver is linked
+	}
+	return &sqlEngine{
+		db: db, commit: write,
+		dialect: SQL{Name: "SQLite", Placeholder: "?", Quote: `"`, Text: "TEXT", Random: "random()"},
+		tables:  sqliteTables, columns: sqliteColumns,
+		begin: func(ctx context.Context, c *sql.Conn) (tx, error) {
+			// ATTACH and VACUUM INTO would open other files, for writing too.
+			if _, err := sqlite.Limit(c, sqlitelib.SQLITE_LIMIT_ATTACHED, 0); err != nil {
+				return nil, err
+			}
+			return single{c}, nil
+		},
+	}
+}
+
+// single is a connection on which a statement is its own transaction.
+type single struct{ *sql.Conn }
+
+// QueryContext implements tx. SQLite would run several statements and return
+// the rows of the last.
+func (s single) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := s.Conn.QueryContext(ctx, query, args...)
+	if err == nil {
+		return rows, nil
+	}
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		switch {
+		case e.Code()&0xff == sqlitelib.SQLITE_READONLY:
+			return nil, errors.New("the database is read-only")
+		case strings.Contains(e.Error(), "too many attached databases"):
+			return nil, errors.New("other files cannot be attached or written")
+		}
+	}
+	return nil, err
+}
+
+func (single) Commit() error   { return nil }
+func (single) Rollback() error { return nil }
+
+func sqliteTables(ctx context.Context, c *sql.Conn) ([]Table, error) {
+	estimates := map[string]int64{}
+	// What ANALYZE left, when it ran; counting could take long.
+	if rows, err := scan(ctx, c, `SELECT tbl, CAST(stat AS INTEGER) FROM sqlite_stat1`, nil, func(r *sql.Rows) (Table, error) {
+		var t Table
+		return t, r.Scan(&t.Name, &t.Rows)
+	}); err == nil {
+		for _, r := range rows {
+			estimates[r.Name] = max(estimates[r.Name], r.Rows)
+		}
+	}
+	const list = `SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name`
+	return scan(ctx, c, list, nil, func(r *sql.Rows) (Table, error) {
+		t := Table{Rows: -1}
+		err := r.Scan(&t.Name, &t.Kind)
+		if n, ok := estimates[t.Name]; ok {
+			t.Rows = n
+		}
+		return t, err
+	})
+}
+
+func sqliteColumns(ctx context.Context, c *sql.Conn, name string) ([]Column, error) {
+	references := map[string]string{}
+	type foreign struct{ table, from, to string }
+	keys, err := scan(ctx, c, `SELECT "table", "from", coalesce("to", '') FROM pragma_foreign_key_list(?)`, []any{name}, func(r *sql.Rows) (f foreign, err error) {
+		return f, r.Scan(&f.table, &f.from, &f.to)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range keys {
+		references[f.from] = fmt.Sprintf("references %s(%s)", f.table, f.to)
+	}
+	return scan(ctx, c, `SELECT name, type, "notnull", pk FROM pragma_table_info(?)`, []any{name}, func(r *sql.Rows) (Column, error) {
+		var col Column
+		var notNull, pk int
+		err := r.Scan(&col.Name, &col.Type, &notNull, &pk)
+		col.Nullable, col.Key = notNull == 0 && pk == 0, references[col.Name]
+		if pk > 0 {
+			col.Key = strings.TrimSuffix("primary key, "+col.Key, ", ")
+		}
+		return col, err
+	})
+}

@@ -1,0 +1,229 @@
+package data_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/data"
+	"github.com/strandsgo/strands/table"
+)
+
+const shopSQL = `
+CREATE TABLE customers (id INTEGER PRIMARY KEY, code TEXT UNIQUE, name TEXT NOT NULL, joined DATE);
+CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT REFERENCES customers(code), total REAL, note BLOB);
+CREATE VIEW big AS SELECT * FROM orders WHERE total > 50;
+INSERT INTO customers VALUES (1, 'C-001', 'Ada', '2024-05-01'), (2, 'C-002', 'Grace', NULL), (3, 'C-003', 'Edsger', '2024-07-01');
+INSERT INTO orders VALUES (1, 'C-001', 10.5, NULL), (2, 'C-001', 99, x'00ff'), (3, 'C-003', 20, NULL), (4, NULL, 1, NULL);
+`
+
+func sqliteFile(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "shop.sqlite")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(script); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func open(t *testing.T, address string, o data.Options) *data.Store {
+	t.Helper()
+	s, err := data.Open(t.Context(), address, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// texts is a table as lines of text.
+func texts(t *testing.T, tb table.Table, err error) []string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for row := range tb.Rows() {
+		lines = append(lines, strings.TrimSuffix(fmt.Sprintln(row...), "\n"))
+	}
+	return lines
+}
+
+func wantRows(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestSQLite(t *testing.T) {
+	s := open(t, sqliteFile(t, shopSQL), data.Options{})
+	tb, err := s.Tables(t.Context())
+	wantRows(t, texts(t, tb, err), "big view <nil>", "customers table <nil>", "orders table <nil>")
+	tb, err = s.Describe(t.Context(), "orders")
+	wantRows(t, texts(t, tb, err), "id INTEGER false primary key", "customer TEXT true references customers(code)", "total REAL true ", "note BLOB true ")
+	tb, err = s.Query(t.Context(), "SELECT name, joined, sum(total) AS spent FROM customers c LEFT JOIN orders o ON o.customer = c.code WHERE c.id < ? GROUP BY c.id ORDER BY c.id", 3)
+	wantRows(t, texts(t, tb, err), "Ada 2024-05-01 00:00:00 +0000 UTC 109.5", "Grace <nil> <nil>")
+	if got := tb.Columns(); !slices.Equal(got, []string{"name", "joined", "spent"}) {
+		t.Errorf("the columns are %v", got)
+	}
+	for _, want := range []string{"shop is SQLite", "parameters as ?", "read-only", "Tables: big, customers, orders."} {
+		if !strings.Contains(s.Instructions(), want) {
+			t.Errorf("no %q in %s", want, s.Instructions())
+		}
+	}
+}
+
+func TestProfile(t *testing.T) {
+	shop := open(t, sqliteFile(t, shopSQL), data.Options{})
+	// The other store writes the same codes in another way.
+	crm := open(t, sqliteFile(t, `CREATE TABLE people (ref TEXT, age INTEGER);
+		INSERT INTO people VALUES ('c001', 40), ('C 002', 50), ('c-003', 60), ('c-004', 3)`), data.Options{Name: "crm"})
+	data.Relate(shop, crm)
+	tb, err := shop.Profile(t.Context(), "orders")
+	wantRows(t, texts(t, tb, err),
+		"id INTEGER 4 0 4 1 4 1, 2, 3, 4 ",
+		"customer TEXT 4 1 2 C-001 C-003 C-001 ×2, C-003 customers.code (100% of values); crm: people.ref (100% of values, written differently); big.customer (50% of values)",
+		"total REAL 4 0 4 1 99 1.0, 10.5, 20.0, 99.0 ",
+		"note BLOB 4 3 1 2 bytes 2 bytes "+string([]byte{0, 0xff})+" ",
+	)
+}
+
+// TestSQLiteReadOnly: each statement first works on a store that may write.
+func TestSQLiteReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	attacks := map[string]string{
+		"insert":      "INSERT INTO customers VALUES (9, 'x', 'y', NULL)",
+		"update":      "UPDATE customers SET name = 'x'",
+		"delete":      "DELETE FROM orders",
+		"create":      "CREATE TABLE evil (x)",
+		"drop":        "DROP TABLE orders",
+		"two at once": "SELECT 1; DELETE FROM orders",
+		"returning":   "DELETE FROM orders RETURNING id",
+		"pragma":      "PRAGMA user_version = 7",
+	}
+	for name, attack := range attacks {
+		t.Run(name, func(t *testing.T) {
+			path := sqliteFile(t, shopSQL)
+			before := read(t, path)
+			s := open(t, path, data.Options{})
+			for _, first := range []string{"PRAGMA query_only = 0", "PRAGMA writable_schema = 1", "SELECT 1"} {
+				_, _ = s.Query(t.Context(), first) // what may open the door
+			}
+			_, err := s.Query(t.Context(), attack)
+			if now := read(t, path); now != before {
+				t.Errorf("the file changed; the error is %v", err)
+			}
+			writer := open(t, path, data.Options{Write: true})
+			if _, err := writer.Query(t.Context(), attack); err != nil {
+				t.Errorf("it fails for a writer too: %v", err)
+			}
+			if read(t, path) == before {
+				t.Error("it changes nothing for a writer either; this proves nothing")
+			}
+		})
+	}
+	for name, attack := range map[string]string{
+		"attach":      "ATTACH DATABASE '" + dir + "/new.sqlite' AS evil",
+		"vacuum into": "VACUUM INTO '" + dir + "/copy.sqlite'",
+		"extension":   "SELECT load_extension('/lib/x86_64-linux-gnu/libm.so.6')",
+	} {
+		s := open(t, sqliteFile(t, shopSQL), data.Options{})
+		if _, err := s.Query(t.Context(), attack); err == nil {
+			t.Errorf("%s is let through", name)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("files were made: %v, %v", left, err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT "
+
+func TestSQLiteBadInput(t *testing.T) {
+	path := sqliteFile(t, shopSQL)
+	s := open(t, path, data.Options{Timeout: 300 * time.Millisecond, Limits: table.Limits{Rows: 1000}})
+	for name, c := range map[string]struct{ query, says string }{
+		"empty":         {" ", "the query is empty"},
+		"syntax":        {"SELEC 1", "syntax error"},
+		"no such table": {"SELECT * FROM order_lines", "no such table: order_lines"},
+		"endless":       {endless + "count(*) FROM n", "stopped after 300ms"},
+		"large":         {endless + "i FROM n", "more than 1000 rows"},
+	} {
+		start := time.Now()
+		_, err := s.Query(t.Context(), c.query)
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+	if _, err := s.Describe(t.Context(), "order"); err == nil || !strings.Contains(err.Error(), `no table "order"; there are orders`) {
+		t.Errorf("a wrong name: %v", err)
+	}
+	// The store is as good as before.
+	tb, err := s.Query(t.Context(), "SELECT count(*) FROM orders")
+	wantRows(t, texts(t, tb, err), "4")
+}
+
+func TestOpenBadAddresses(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "notes.doc")
+	if err := os.WriteFile(text, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for address, says := range map[string]string{
+		"nothing.sqlite":                        "no such file",
+		"nothing.csv":                           "no such file",
+		"oracle://u:secret@host/db":             `"oracle" is no kind of database`,
+		"postgres://u:secret@127.0.0.1:1/db":    "refused",
+		"postgres://u:secret@127.0.0.1:port/db": "it looks like postgres://",
+		"mysql://u:secret@127.0.0.1:1/db":       "refused",
+		"mysql://u:secret@127.0.0.1":            "it looks like mysql://",
+		"mongodb://u:secret@127.0.0.1":          "it looks like mongodb://",
+		"duckdb:some.db":                        "",
+		text:                                    `extension ".doc"`,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		_, err := data.Open(ctx, address, data.Options{})
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", address, err)
+		}
+		if strings.Contains(fmt.Sprint(err), "\n") {
+			t.Errorf("%s: more than a line: %v", address, err)
+		}
+		var input *strands.InputError
+		if strings.HasPrefix(says, "it looks") && !errors.As(err, &input) {
+			t.Errorf("%s: %T", address, err)
+		}
+	}
+}
