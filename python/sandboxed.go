@@ -234,11 +234,12 @@ func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, p
 		}
 		b.mu.Unlock()
 		if !ok {
+			defer close(p.started) // also when it panics: Close waits for it
+			p.err = errors.New("python: starting the warm process was given up")
 			b.warm(ctx, p, py, preload)
 			if p.err != nil {
 				b.forgetParent(key, p)
 			}
-			close(p.started)
 			return p, p.err
 		}
 		select {
@@ -269,7 +270,7 @@ func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, prel
 		p.err = fmt.Errorf("python: no confined session can be opened: %w", err)
 		return
 	}
-	p.zygote = z
+	p.zygote, p.err = z, nil
 	for _, w := range z.Warnings() {
 		b.logger().WarnContext(ctx, "python: a module is not preloaded", "reason", w)
 	}
