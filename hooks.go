@@ -72,7 +72,7 @@ type AfterModelCall struct {
 // (Call.ParentID is set), and those of tools that do not exist (Tool is nil).
 type BeforeToolCall struct {
 	Session *Session
-	Call    *ToolCall // writable, except ID
+	Call    *ToolCall // writable, except ID; Input is as the tool will read it, when it is valid
 	Tool    Tool      // writable: run this instead
 	Cancel  string    // writable: do not run; this is the error result
 }

@@ -2,6 +2,7 @@ package strands_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -328,5 +329,34 @@ func TestHooksMayChangeTheSession(t *testing.T) {
 	}
 	if err := s.AddTools(weather()); err == nil {
 		t.Error("a name was taken twice")
+	}
+}
+
+// TestHooksSeeWhatTheToolWillRead: a policy cannot be passed by a number that
+// is written as a string.
+func TestHooksSeeWhatTheToolWillRead(t *testing.T) {
+	type args struct {
+		Sum  float64 `json:"sum"`
+		Kind string  `json:"kind" default:"cash"`
+	}
+	paid := 0.0
+	pay := strands.NewTool("pay", "", func(_ context.Context, in args) (string, error) { paid += in.Sum; return "paid", nil })
+	policy := strands.Hooks{BeforeToolCall: func(_ context.Context, e *strands.BeforeToolCall) error {
+		var in args
+		if err := json.Unmarshal(e.Call.Input, &in); err != nil || in.Kind != "cash" {
+			t.Errorf("the hook sees %s: %v", e.Call.Input, err)
+		}
+		if in.Sum > 1000 {
+			e.Cancel = "too much"
+		}
+		return nil
+	}}
+	m := &script{turns: []turn{calls(call("1", "pay", `{"sum":"2500"}`), call("2", "pay", `{"sum":"25"}`)), says("ok")}}
+	s := newAgent(t, strands.Config{Model: m, Tools: []strands.Tool{pay}, Hooks: []strands.Hooks{policy}}).NewSession()
+	if _, err := s.Ask(t.Context(), "go"); err != nil || paid != 25 {
+		t.Errorf("paid %v, %v", paid, err)
+	}
+	if got := string(s.Messages()[1].ToolCalls()[0].Input); got != `{"sum":"2500"}` {
+		t.Errorf("the history has %s instead of what the model wrote", got)
 	}
 }

@@ -70,8 +70,19 @@ func NewRawTool(spec ToolSpec, f func(context.Context, *ToolCall) (*ToolResult, 
 	if err != nil {
 		return nil, &InputError{Field: "InputSchema of " + spec.Name, Reason: err.Error()}
 	}
-	return &rawTool{spec: spec, input: c, f: f}, nil
+	return &rawTool{checkedTool{spec, c}, f}, nil
 }
+
+// checkedTool is what tools with a schema have in common.
+type checkedTool struct {
+	spec  ToolSpec
+	input *schema.Checker
+}
+
+func (t *checkedTool) Spec() ToolSpec { return t.spec }
+
+// adjusted returns input as the tool will read it, when it is valid.
+func (t *checkedTool) adjusted(input rawJSON) (rawJSON, error) { return t.input.Check(input) }
 
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
@@ -83,12 +94,9 @@ func checkToolName(name string) error {
 }
 
 type rawTool struct {
-	spec  ToolSpec
-	input *schema.Checker
-	f     func(context.Context, *ToolCall) (*ToolResult, error)
+	checkedTool
+	f func(context.Context, *ToolCall) (*ToolResult, error)
 }
-
-func (t *rawTool) Spec() ToolSpec { return t.spec }
 
 func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
 	input, err := t.input.Check(call.Input)
@@ -102,8 +110,7 @@ func (t *rawTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error)
 
 // funcTool is a Go function as a tool. f decodes its input, which was checked.
 type funcTool struct {
-	spec  ToolSpec
-	input *schema.Checker
+	checkedTool
 	value reflect.Type // of its results, or of the elements of a sequence
 	f     func(context.Context, json.RawMessage) (any, error)
 }
@@ -120,9 +127,8 @@ func newFuncTool(name, doc string, in, out reflect.Type, f func(context.Context,
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
-	t := &funcTool{spec: ToolSpec{Name: name, Description: doc, InputSchema: raw}, input: c, f: f}
 	elem, stream := streamElem(out)
-	t.value = elem
+	t := &funcTool{checkedTool: checkedTool{ToolSpec{Name: name, Description: doc, InputSchema: raw}, c}, value: elem, f: f}
 	if t.spec.OutputSchema, err = outputSchema(elem); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
@@ -165,8 +171,6 @@ func streamElem(out reflect.Type) (elem reflect.Type, ok bool) {
 	}
 	return yield.In(0), true
 }
-
-func (t *funcTool) Spec() ToolSpec { return t.spec }
 
 // DecodeValue undoes json.Marshal of a result's Value, for those who play
 // recorded calls.

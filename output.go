@@ -110,10 +110,7 @@ func (cfg *Config) promptFor(tool string) string {
 const outputPrompt = "Give your answer by calling the tool %s now, with the whole answer as its input."
 
 // outputTool is how a model gives a structured answer.
-type outputTool struct {
-	spec  ToolSpec
-	input *schema.Checker
-}
+type outputTool struct{ checkedTool }
 
 func newOutputTool(o *OutputSpec) (*outputTool, error) {
 	if err := checkToolName(o.Name); err != nil {
@@ -127,10 +124,8 @@ func newOutputTool(o *OutputSpec) (*outputTool, error) {
 	if o.Description != "" {
 		doc += " " + o.Description
 	}
-	return &outputTool{spec: ToolSpec{Name: o.Name, Description: doc, InputSchema: o.Schema}, input: c}, nil
+	return &outputTool{checkedTool{ToolSpec{Name: o.Name, Description: doc, InputSchema: o.Schema}, c}}, nil
 }
-
-func (t *outputTool) Spec() ToolSpec { return t.spec }
 
 func (t *outputTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
 	raw, err := t.input.Check(call.Input)

@@ -109,6 +109,13 @@ func (r *run) call(ctx context.Context, t Tool, call *ToolCall, to *sink) (res *
 	if outer := scopeFrom(ctx); outer != nil && outer.root != nil {
 		sc.root = outer.root
 	}
+	if a, ok := t.(interface {
+		adjusted(rawJSON) (rawJSON, error)
+	}); ok {
+		if input, err := a.adjusted(call.Input); err == nil { // a hook that decides by it must see what the tool will
+			sc.call.Input = input
+		}
+	}
 	c := &toolRun{run: r, ctx: ctx, sc: sc, hooks: r.hookList(), to: to, id: call.ID, start: time.Now()}
 	for retries := 0; ; retries++ {
 		res, again, err := c.attempt(t)
