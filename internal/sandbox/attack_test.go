@@ -29,6 +29,7 @@ type attack struct {
 	root   bool // takes root's rights to begin with
 	amd64  bool // machine code
 	allow  bool // allowed where programs may be started
+	family bool // a fork may do it to its own session, and to nobody else
 }
 
 // world is what there is to attack.
@@ -262,10 +263,15 @@ func TestAttacks(t *testing.T) {
 				t.Fatalf("the attack does not work unconfined, so it proves nothing: %s", out)
 			}
 			w.reset(t)
-			levels(t, func(t *testing.T, level Level) { w.confined(t, a, zygotes[level], neighbours[level]) })
+			levels(t, func(t *testing.T, level Level) {
+				w.confined(t, a, fork(t, zygotes[level], SessionConfig{}), neighbours[level])
+			})
 			if !a.allow {
-				t.Run("programs", func(t *testing.T) { w.confined(t, a, programs, neighbours[LevelNamespaces]) })
+				t.Run("programs", func(t *testing.T) {
+					w.confined(t, a, fork(t, programs, SessionConfig{}), neighbours[LevelNamespaces])
+				})
 			}
+			t.Run("fork", func(t *testing.T) { w.inFork(t, a, zygotes[LevelNamespaces], neighbours[LevelNamespaces]) })
 		})
 	}
 	for _, n := range neighbours {
@@ -275,9 +281,26 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-func (w *world) confined(t *testing.T, a attack, z *Zygote, neighbour *box) {
+// inFork runs an attack in a fork; the session that it comes from is a
+// neighbour too.
+func (w *world) inFork(t *testing.T, a attack, z *Zygote, neighbour *box) {
 	t.Helper()
-	b := fork(t, z, SessionConfig{})
+	origin := fork(t, z, SessionConfig{})
+	origin.run(t, "x = 1")
+	if a.family {
+		if _, err := ask(liveFork(t, origin).Conn(), w.source(a, true, neighbour)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	w.confined(t, a, liveFork(t, origin), neighbour)
+	if got := origin.run(t, "print(x)"); got != "1\n" {
+		t.Errorf("the origin of the fork was touched: %q", got)
+	}
+}
+
+func (w *world) confined(t *testing.T, a attack, b *box, neighbour *box) {
+	t.Helper()
 	got, err := ask(b.Conn(), w.source(a, true, neighbour))
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		t.Logf("session: %v", err)
@@ -349,5 +372,6 @@ func TestAsOrdinaryUser(t *testing.T) {
 var ordinaryTests = []string{
 	"TestSession", "TestAttacks", "TestLimitsKeepState", "TestThreadLimitsAreOfOneSession", "TestCPULimitEndsTheSession",
 	"TestSignalsStayInside", "TestReport", "TestBinds", "TestPreload", "TestEnvironmentIsFixed", "TestInterruptAndCPU", "TestExit", "TestNothingLeaks",
-	"TestKilledZygoteEndsItsSessions", "TestKilledProgramLeavesNothing", "TestFallsBackWithoutNamespaces",
+	"TestKilledZygoteEndsItsSessions", "TestKilledProgramLeavesNothing", "TestLiveFork", "TestUninvitedForks",
+	"TestForksThatAreNotAsOrdered", "TestForkDies", "TestForkLimits", "TestListenerIsOutOfReach", "TestKeeperIsOutOfReach", "TestFallsBackWithoutNamespaces",
 }

@@ -155,7 +155,7 @@ if f() == os.getpid(): escaped()
 else: print("UNSUPPORTED")`},
 	{name: "kill a process", effect: func(w *world) bool { return !w.alive() }, code: `
 os.kill(VICTIM, 9); escaped(); time.sleep(.1)`},
-	{name: "signal everybody", code: `os.kill(-1, 0); escaped()`},
+	{name: "signal everybody", family: true, code: `os.kill(-1, 0); escaped()`},
 	{name: "kill by a pidfd", effect: func(w *world) bool { return !w.alive() }, code: `
 call("pidfd_send_signal", call("pidfd_open", VICTIM, 0), 9, None, 0); escaped(); time.sleep(.1)`},
 	{name: "kill by asynchronous input", effect: func(w *world) bool { return !w.alive() }, code: `

@@ -52,6 +52,7 @@ type bootConfig struct {
 	Required     []string          `json:"required"` // must be readable by the session's user
 	Programs     bool              `json:"programs"`
 	Forks        bool              `json:"forks"`        // the filter asks this program about them
+	Remembered   bool              `json:"remembered"`   // the kernel tells how a process ended that was reaped
 	Capabilities uint64            `json:"capabilities"` // that this program has
 	Remove       string            `json:"remove"`       // folder to remove when the host is gone
 	Cgroups      []cgroupHandle    `json:"cgroups"`

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,7 @@ type family struct {
 	turn chan struct{} // holds the right to fork
 
 	mu       sync.Mutex
+	ns       string            // of pids, by name
 	keeper   int               // pidfd, which ends all when it is killed; -1 = there is none
 	members  map[*session]bool // that were not closed
 	asked    *admission        // the fork under way
@@ -43,6 +45,14 @@ func (f *family) keep(handle int) {
 	if len(f.members) == 0 {
 		_ = unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0)
 	}
+}
+
+// settle notes the namespace of the first member, which was verified to be
+// nobody else's.
+func (f *family) settle(pid int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ns = namespaceOf(pid, "pid")
 }
 
 // listen takes the listener of the filter, if there is one.
@@ -130,10 +140,20 @@ func (f *family) end() error {
 	return err
 }
 
+// ended says whether the keeper has been killed, which somebody else does only
+// by killing the zygote.
+func (f *family) ended() bool {
+	f.mu.Lock()
+	keeper := f.keeper
+	f.mu.Unlock()
+	return waitHandle(keeper, 100*time.Millisecond)
+}
+
 // sweep kills what is in the pid namespace without being a member: a fork that
 // was let through and did not do as it should.
-func (f *family) sweep(ns string) {
+func (f *family) sweep() {
 	f.mu.Lock()
+	ns := f.ns
 	known := map[int]bool{}
 	for s := range f.members {
 		known[s.pid] = true
@@ -143,7 +163,7 @@ func (f *family) sweep(ns string) {
 	}
 	f.mu.Unlock()
 	entries, err := os.ReadDir("/proc")
-	if err != nil {
+	if err != nil || ns == "" {
 		return
 	}
 	for _, e := range entries {

@@ -200,6 +200,7 @@ func (s *session) open(ctx context.Context, cfg SessionConfig) error {
 		return fmt.Errorf("sandbox: the session is not confined as it should be: %w", err)
 	}
 	s.want, s.shook = want, h
+	s.family.settle(s.pid)
 	s.report = s.describe(h, s.enterCgroup())
 	return nil
 }

@@ -126,6 +126,7 @@ func (z *Zygote) bootConfig(preload []string) (bootConfig, error) {
 			return bootConfig{}, err
 		}
 		cfg.Forks = !z.cfg.Processes
+		cfg.Remembered = z.self.remembers
 		p = profile{anySignal: true, programs: z.cfg.Processes, notifyFork: cfg.Forks}
 		cfg.Readable = append(cfg.Readable, "/proc")
 	}

@@ -98,6 +98,21 @@ func hold() error {
 			h.Folders = append(h.Folders, p.Dir())
 		}
 	}
+	if z.level == LevelNamespaces {
+		p, err := z.Fork(context.Background(), SessionConfig{})
+		if err != nil {
+			return err
+		}
+		f, err := forkWith(context.Background(), &box{Process: p}, forkCode)
+		if err != nil {
+			return err
+		}
+		keeper, err := pidOf(p.(*session).family.keeper)
+		if err != nil {
+			return err
+		}
+		h.Pids = append(h.Pids, p.Pid(), f.Pid(), keeper)
+	}
 	if z.folder != nil {
 		h.Folders = append(h.Folders, z.folder.path)
 	}

@@ -166,7 +166,7 @@ func (s *session) Fork(ctx context.Context, ask func() error) (Process, error) {
 	}
 	err := fork.bear(ctx, s, ask)
 	if err != nil {
-		fork.abandon(namespaceOf(s.pid, "pid"))
+		fork.abandon()
 		return nil, err
 	}
 	close(fork.forked)
@@ -212,7 +212,7 @@ func (f *family) expect(a *admission) {
 }
 
 // abandon undoes a fork that failed, whatever has become of its process.
-func (s *session) abandon(ns string) {
+func (s *session) abandon() {
 	s.hangUp()
 	s.z.forget(s)
 	s.mu.Lock()
@@ -222,7 +222,7 @@ func (s *session) abandon(ns string) {
 	}
 	s.mu.Unlock()
 	last := s.family.leave(s)
-	s.family.sweep(ns)
+	s.family.sweep()
 	s.group.close()
 	if last { // its parent was closed meanwhile
 		_ = s.family.end()
@@ -235,28 +235,35 @@ func (s *session) watchExit() {
 	s.mu.Lock()
 	handle, err := unix.FcntlInt(uintptr(max(s.handle, 0)), unix.F_DUPFD_CLOEXEC, 0)
 	s.mu.Unlock()
-	if err == nil {
-		awaitHandle(handle)
+	if err != nil {
+		handle = -1
 	}
+	awaitHandle(handle)
 	status, cpu, known := exitOfZombie(s.pid)
-	if !known {
-		select { // the keeper ended, and all was reaped at once
-		case <-s.z.done:
-			s.waitErr = ErrZygote
-		case <-time.After(dying / 10):
-		}
+	if s.z.self.remembers {
+		status, known = exitOfHandle(handle)
+	}
+	unix.Close(handle)
+	if !known { // the keeper ended, and all was reaped at once
 		status = unix.WaitStatus(unix.SIGKILL)
+	}
+	if status.Signal() == unix.SIGKILL && !s.killed.Load() && s.family.ended() && s.z.endsWithin(dying) {
+		s.waitErr = ErrZygote
 	}
 	s.ended(status, cpu)
 }
 
-// awaitHandle waits for the end of the process behind a pidfd, and closes it.
+// awaitHandle waits for the end of the process behind a pidfd.
 func awaitHandle(handle int) {
-	if unix.SetNonblock(handle, true) != nil { // so that no thread is held
-		unix.Close(handle)
+	watched, err := unix.FcntlInt(uintptr(handle), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
 		return
 	}
-	f := os.NewFile(uintptr(handle), "pidfd")
+	if unix.SetNonblock(watched, true) != nil { // so that no thread is held
+		unix.Close(watched)
+		return
+	}
+	f := os.NewFile(uintptr(watched), "pidfd")
 	defer f.Close()
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -95,10 +95,12 @@ type selfStatus struct {
 	uid, gid     int
 	capabilities uint64    // effective
 	uidRanges    []idRange // ids that exist in this program's user namespace
+	remembers    bool      // must ask the kernel how others' children ended after they were reaped, and can
 }
 
 func readSelf() (selfStatus, error) {
 	s := selfStatus{uid: os.Geteuid(), gid: os.Getegid()}
+	s.remembers = s.uid != 0 && kernelAtLeast(6, 15)
 	st, err := readStatus(os.Getpid())
 	if err != nil {
 		return s, err

@@ -208,6 +208,15 @@ func (z *Zygote) forget(s *session) {
 	z.mu.Unlock()
 }
 
+func (z *Zygote) endsWithin(d time.Duration) bool {
+	select {
+	case <-z.done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
 // Report is what every session of the zygote is verified to have; one with
 // other limits may have other words for them.
 func (z *Zygote) Report() Report { return z.report }

@@ -4,6 +4,7 @@ Every step that fails raises, and the process ends: nothing goes on weaker than 
 """
 
 import os
+import signal
 import socket
 import stat
 import sys
@@ -161,6 +162,8 @@ def confine(
     filtered = config["level"] == "filtered"
     notes: "dict[str, Any]" = {"no_fork": ""}
     os.setsid()  # kill(0) must not reach the neighbours
+    if config["forks"] and config["remembered"]:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # else ended forks are zombies until the next one
     kernel.set_name("python-session")
     if not filtered:
         _enter_namespaces(session, state["proc"], state["host_view"])

@@ -15,17 +15,17 @@ from typing import NoReturn
 
 import _sandbox_kernel as kernel
 
-LINGER = 1  # seconds that the host has to see how a process ended
+LINGER = 1  # seconds that the host has to see how a process ended, where the kernel does not remember it
 
 
 class Keepers:
     """The warm parent's end."""
 
-    def __init__(self, pid_ns: int) -> None:
-        """Raises StepError or OSError when this machine has no keepers."""
+    def __init__(self, pid_ns: int, remembered: bool) -> None:
+        """remembered: the kernel tells of processes that were buried. Raises StepError or OSError when this machine has no keepers."""
         self._channel, theirs = socket.socketpair()
         if os.fork() == 0:
-            _make(theirs.detach(), pid_ns)
+            _make(theirs.detach(), pid_ns, remembered)
         theirs.close()
         self._spare = self._receive()
 
@@ -45,7 +45,7 @@ class Keepers:
         raise OSError(said.decode() or "the maker of keepers has ended")
 
 
-def _make(channel_fd: int, pid_ns: int) -> NoReturn:
+def _make(channel_fd: int, pid_ns: int, remembered: bool) -> NoReturn:
     """Makes a keeper now, and another for each byte that comes."""
     try:
         os.dup2(pid_ns, 3)
@@ -61,7 +61,7 @@ def _make(channel_fd: int, pid_ns: int) -> NoReturn:
                 kernel.unshare(kernel.NEWPID, "unsharing the pid namespace")
                 pid = os.fork()
                 if pid == 0:
-                    _keep()
+                    _keep(remembered)
                 kernel.setns(3, kernel.NEWPID, "returning to the pid namespace")
                 keeper = kernel.pidfd_open(pid)
             except (kernel.StepError, OSError) as e:
@@ -75,11 +75,11 @@ def _make(channel_fd: int, pid_ns: int) -> NoReturn:
         os._exit(1)
 
 
-def _keep() -> NoReturn:
+def _keep(remembered: bool) -> NoReturn:
     """Never returns. The signals of the session's processes do nothing: they are blocked, and it is their namespace's init."""
     try:
         kernel.set_name("python-keeper")
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN if remembered else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         os.setsid()
         os.chdir("/")
@@ -88,6 +88,8 @@ def _keep() -> NoReturn:
         kernel.set_capabilities(0)
         kernel.prctl(kernel.SET_DUMPABLE, 0)
         kernel.check(kernel.prctl(kernel.SET_NO_NEW_PRIVS, 1), "no_new_privs")
+        while remembered:
+            time.sleep(1 << 20)  # the kernel buries those whose end nobody wants to know
         while True:
             signal.sigwait({signal.SIGCHLD})
             time.sleep(LINGER)

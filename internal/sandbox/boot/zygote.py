@@ -95,7 +95,7 @@ def _isolate(config: "Frame") -> "Frame":
     state["no_proc"] = root.build(config["root"])
     state["proc"] = state["no_proc"] == ""
     kernel.set_host_name("sandbox")
-    state["keepers"] = keeper.Keepers(state["pid_ns"])
+    state["keepers"] = keeper.Keepers(state["pid_ns"], config["remembered"])
     return state
 
 
