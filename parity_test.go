@@ -46,3 +46,25 @@ func TestParityNamesTests(t *testing.T) {
 		}
 	}
 }
+
+// TestParityIsComplete: docs/parity.md has every class, method, parameter,
+// attribute and event of the SDK's agent module.
+func TestParityIsComplete(t *testing.T) {
+	doc, err := os.ReadFile("docs/parity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadFile("testdata/sdk-names.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, word := range regexp.MustCompile(`\w+`).FindAllString(string(doc), -1) {
+		there[word] = true
+	}
+	for name := range strings.FieldsSeq(string(names)) {
+		if !there[name] {
+			t.Errorf("docs/parity.md says nothing of %s", name)
+		}
+	}
+}
