@@ -13,16 +13,19 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // "pgx"
-	_ "modernc.org/sqlite"             // "sqlite"
+	"modernc.org/sqlite"               // "sqlite"
 
 	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/session"
 )
 
 // Store is a strands.Store in a database. What a redaction replaces is gone
 // for every query; from SQLite's files too, as soon as no other process reads
-// them. PostgreSQL frees the space when it vacuums the table.
+// them. PostgreSQL frees the space when it vacuums the table. A file that is no
+// database, and an entry that is none of a session, are a *session.FileError.
 type Store struct {
 	db       *sql.DB
+	place    string // for errors
 	postgres bool
 	agent    string
 }
@@ -74,8 +77,9 @@ const ofSession = `(id = $1 OR substr(id, 1, length($1) + 1) = $1 || '/')`
 func Open(ctx context.Context, name string) (*Store, error) {
 	s := &Store{postgres: strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://"), agent: defaultAgent}
 	driver := "pgx"
+	s.place = "PostgreSQL" // the address may hold a password
 	if !s.postgres {
-		driver = "sqlite"
+		driver, s.place = "sqlite", name
 		name = "file:" + (&url.URL{Path: name}).EscapedPath() + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
 			"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
 	}
@@ -85,10 +89,19 @@ func Open(ctx context.Context, name string) (*Store, error) {
 	}
 	s.db = db
 	if err := s.setUp(ctx); err != nil {
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code() == notADatabase || e.Code() == corrupt) {
+			err = &session.FileError{Path: s.place, Err: err}
+		}
 		return nil, errors.Join(fmt.Errorf("strands: open session database: %w", err), db.Close())
 	}
 	return s, nil
 }
+
+// Codes of SQLite.
+const (
+	corrupt      = 11
+	notADatabase = 26
+)
 
 // setUp makes the tables. PostgreSQL cannot do that twice at once.
 func (s *Store) setUp(ctx context.Context) error {
@@ -108,7 +121,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Scope implements strands.StateStore.
 func (s *Store) Scope(agent string) strands.Store {
-	return &Store{db: s.db, postgres: s.postgres, agent: agent}
+	return &Store{db: s.db, place: s.place, postgres: s.postgres, agent: agent}
 }
 
 func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
@@ -142,9 +155,12 @@ func (s *Store) Load(ctx context.Context, id string) ([]strands.Entry, error) {
 		}
 		var e strands.Entry
 		if err := json.Unmarshal([]byte(raw), &e); err != nil {
-			return nil, fmt.Errorf("strands: load session %s: entry %d: %w", id, seq, err)
+			return nil, &session.FileError{Path: s.place, Err: fmt.Errorf("entry %d of session %s: %w", seq, id, err)}
 		}
 		e.Seq = seq
+		if e.Message == nil && e.State == nil && e.Redaction == nil {
+			return nil, &session.FileError{Path: s.place, Err: fmt.Errorf("entry %d of session %s is empty", seq, id)}
+		}
 		entries = append(entries, e)
 	}
 	if err := rows.Err(); err != nil {

@@ -1,12 +1,16 @@
 package sql_test
 
 import (
+	"bytes"
 	databasesql "database/sql"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/session"
 	"github.com/strandsgo/strands/session/sql"
 	"github.com/strandsgo/strands/strandstest"
 )
@@ -47,6 +51,48 @@ func TestSQLite(t *testing.T) {
 			return all
 		},
 	})
+}
+
+// TestBrokenDatabases: what is wrong is named, and nothing is changed.
+func TestBrokenDatabases(t *testing.T) {
+	broken := func(what string, err error, path string) {
+		t.Helper()
+		if e, ok := errors.AsType[*session.FileError](err); !ok || e.Path != path {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "notes.db")
+	text := []byte(strings.Repeat("These are my notes, and no database. ", 100))
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sql.Open(t.Context(), path)
+	broken("a text", err, path)
+	if is, err := os.ReadFile(path); err != nil || !bytes.Equal(is, text) {
+		t.Errorf("the text was changed: %v", err)
+	}
+	for _, entry := range []string{`{"message": {"ro`, `{}`, `[1]`} {
+		path := filepath.Join(t.TempDir(), "s.db")
+		s := open(t, path)
+		if err := s.Append(t.Context(), "s", 0, strands.Entry{Message: new(strands.UserMessage(strands.Text("a")))}); err != nil {
+			t.Fatal(err)
+		}
+		db, err := databasesql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), `UPDATE strands_entries SET entry = $1`, entry); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Load(t.Context(), "s")
+		broken(entry, err, path)
+		if err := s.Delete(t.Context(), "s"); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+	}
 }
 
 // TestPostgreSQL starts a server of its own, or takes the one that
