@@ -45,6 +45,9 @@ type ServerConfig struct {
 	// that the machine offers. Below LevelNamespaces there are no commands and
 	// there is no JavaScript.
 	Level python.Level
+	// Ready is how many of the server's own sessions wait to be started, see
+	// python.Sandboxed.Pool; 0 = 4, negative = none.
+	Ready int
 	// Programs says that the sessions of Interpreter can start programs, which
 	// commands and JavaScript need. Without an Interpreter the server finds
 	// out by itself.
@@ -118,6 +121,7 @@ type Server struct {
 func NewServer(cfg ServerConfig) (*Server, error) {
 	setDefault(&cfg.SessionLife, min(defaultSessionLife, cmp.Or(cfg.MaxSessionLife, maxSessionLife)))
 	setDefault(&cfg.MaxSessionLife, maxSessionLife)
+	setDefault(&cfg.Ready, 4)
 	setDefault(&cfg.MaxSessions, 256)
 	setDefault(&cfg.MaxSessionsPerCaller, cfg.MaxSessions)
 	setDefault(&cfg.MaxWaiting, 16)

@@ -41,7 +41,7 @@ func (s *Server) invokeTool(c *call) error {
 	defer session.kernel.leave()
 
 	out := newEventStream(c, session.id)
-	headers, payloads := s.outcome(c, session, r)
+	headers, payloads := s.outcome(c, session, r, out)
 	out.end(headers, payloads)
 	return nil
 }
@@ -65,6 +65,7 @@ type eventStream struct {
 	out     *http.ResponseController
 	begun   time.Time
 	headers *time.Timer
+	release func() // what the result holds; nil = nothing
 
 	mu    sync.Mutex // the timer and the caller write
 	ended bool
@@ -91,6 +92,9 @@ func (e *eventStream) end(headers []frameHeader, payloads [][]byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.ended = true
+	if e.release != nil {
+		defer e.release()
+	}
 	if early := goPatience - time.Since(e.begun); early > 0 && strings.Contains(e.c.r.UserAgent(), "aws-sdk-go-v2/") {
 		time.Sleep(early)
 	}
@@ -105,13 +109,14 @@ func (e *eventStream) end(headers []frameHeader, payloads [][]byte) {
 }
 
 // outcome runs the tool in its turn and words what came of it as frames.
-func (s *Server) outcome(c *call, session *codeSession, r *toolRequest) ([]frameHeader, [][]byte) {
+func (s *Server) outcome(c *call, session *codeSession, r *toolRequest, out *eventStream) ([]frameHeader, [][]byte) {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
 	stop := context.AfterFunc(session.ctx, func() { cancel(context.Cause(session.ctx)) })
 	defer stop()
 	res, err := s.takeTurn(ctx, session, r)
 	if err == nil {
+		out.release = res.release // when it was sent
 		if strings.Contains(c.r.UserAgent(), "Botocore/") {
 			return resultHeaders, res.split(botoLimit)
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/strandsgo/strands/python"
 )
 
@@ -33,6 +35,8 @@ type kernelSettings struct {
 	programs    bool     // the sessions can start programs
 	javascript  []string // the worker command; nil = none
 	keepSpace   bool
+	transfer    *semaphore.Weighted // bytes of files in memory
+	maxTransfer int64
 }
 
 //go:embed codeinterpreter.py
@@ -54,6 +58,8 @@ func sessionOptions(o python.Options) python.Options {
 	if o.Limits.Disk == 0 {
 		o.Limits.Disk = 1 << 30 // a few files of the size that can be sent
 	}
+	// What the session's module imports would cost each session's first call.
+	o.Preload = append(o.Preload[:len(o.Preload):len(o.Preload)], "json", "select", "shutil", "subprocess", "tempfile")
 	o.Modules = append(o.Modules[:len(o.Modules):len(o.Modules)], python.Module{Name: moduleName, Source: sessionModule})
 	return o
 }

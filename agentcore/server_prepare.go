@@ -30,10 +30,7 @@ func (s *Server) prepare(ctx context.Context) (*kernelSettings, error) {
 	if s.isClosed() {
 		return nil, strands.ErrClosed
 	}
-	made := &kernelSettings{
-		interpreter: s.cfg.Interpreter, options: sessionOptions(s.cfg.Options), keepSpace: s.cfg.KeepSpace,
-		programs: s.cfg.Programs, javascript: s.cfg.JavaScript,
-	}
+	made := s.settings()
 	if made.interpreter == nil {
 		made.programs = s.cfg.Level != python.LevelFiltered
 		made.interpreter = s.backend(made.programs)
@@ -42,7 +39,8 @@ func (s *Server) prepare(ctx context.Context) (*kernelSettings, error) {
 	if _, lacks := errors.AsType[*python.IsolationError](err); lacks && s.own != nil && s.cfg.Level == "" {
 		s.cfg.Logger.WarnContext(ctx, "agentcore: sessions of this machine cannot start programs: there are no commands and there is no JavaScript", "error", err)
 		err = s.own.Close()
-		made = &kernelSettings{interpreter: s.backend(false), options: sessionOptions(s.cfg.Options), keepSpace: s.cfg.KeepSpace}
+		made = s.settings()
+		made.interpreter = s.backend(false)
 		err = errors.Join(err, s.try(ctx, made))
 	}
 	if err != nil {
@@ -52,12 +50,19 @@ func (s *Server) prepare(ctx context.Context) (*kernelSettings, error) {
 	return made, nil
 }
 
+func (s *Server) settings() *kernelSettings {
+	return &kernelSettings{
+		interpreter: s.cfg.Interpreter, options: sessionOptions(s.cfg.Options), keepSpace: s.cfg.KeepSpace,
+		programs: s.cfg.Programs, javascript: s.cfg.JavaScript, transfer: s.transfer, maxTransfer: s.cfg.MaxTransfer,
+	}
+}
+
 // systemPrograms is what Sandboxed.Programs is when nothing is said.
 var systemPrograms = []string{"/bin", "/usr/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64"}
 
 // backend makes the server's own interpreter.
 func (s *Server) backend(programs bool) python.Interpreter {
-	s.own = &python.Sandboxed{Level: s.cfg.Level, Logger: s.cfg.Logger, Processes: programs}
+	s.own = &python.Sandboxed{Level: s.cfg.Level, Logger: s.cfg.Logger, Processes: programs, Pool: max(0, s.cfg.Ready)}
 	if programs && len(s.cfg.JavaScript) > 0 {
 		s.own.Programs = append(slices.Clone(systemPrograms), s.cfg.JavaScript[0])
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sync/semaphore"
 )
 
 // toolResult is what a tool answers. A failure of what the caller asked for is
@@ -17,6 +18,17 @@ type toolResult struct {
 	blocks  []block
 	outcome *outcome // nil = the tool has none
 	failed  bool
+
+	taken    int64 // of transfer, until release
+	transfer *semaphore.Weighted
+}
+
+// release gives back the memory that was taken for the result's files.
+func (r *toolResult) release() {
+	if r.taken > 0 {
+		r.transfer.Release(r.taken)
+		r.taken = 0
+	}
 }
 
 // block is a part of a result. Exactly one of text, picture, file and link is

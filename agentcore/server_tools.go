@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"path"
 	"strings"
@@ -185,25 +186,48 @@ func (k *kernel) readFiles(ctx context.Context, paths []string) (*toolResult, er
 	}
 	r := &toolResult{}
 	for _, p := range paths {
-		f, err := readFile(ctx, filer, p)
-		if err != nil {
-			if sessionFailed(ctx, err) {
-				return nil, err
-			}
-			return said(fmt.Sprintf("%s cannot be read: %v", p, err), true), nil
+		f, err := k.readFile(ctx, filer, p, r)
+		if err == nil {
+			r.blocks = append(r.blocks, block{file: f})
+			continue
 		}
-		r.blocks = append(r.blocks, block{file: f})
+		r.release()
+		if _, ok := errors.AsType[*apiError](err); ok || sessionFailed(ctx, err) {
+			return nil, err
+		}
+		return said(fmt.Sprintf("%s cannot be read: %v", p, err), true), nil
 	}
 	return r, nil
 }
 
-func readFile(ctx context.Context, filer python.Filer, p string) (*outputFile, error) {
+// readFile reads one file. The memory that a large one takes, raw and encoded,
+// is waited for, and r gives it back.
+func (k *kernel) readFile(ctx context.Context, filer python.Filer, p string, r *toolResult) (*outputFile, error) {
 	in, err := filer.ReadFile(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(in)
-	if err := errors.Join(err, in.Close()); err != nil {
+	defer in.Close()
+	file, onDisk := in.(interface{ Stat() (fs.FileInfo, error) })
+	if !onDisk { // which is how long ones come
+		data, err := io.ReadAll(in)
+		return &outputFile{path: p, mime: mimeOf(p), data: data, isText: utf8.Valid(data)}, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	need := 5 * info.Size() / 2
+	if info.Size() > maxInline || r.taken+need > k.settings.maxTransfer/2 {
+		return nil, fmt.Errorf("it has %d bytes, and at most %d are sent at once", info.Size(), maxInline)
+	}
+	if err := k.settings.transfer.Acquire(ctx, need); err != nil {
+		return nil, err
+	}
+	r.taken += need
+	r.transfer = k.settings.transfer
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(in, data); err != nil {
 		return nil, err
 	}
 	return &outputFile{path: p, mime: mimeOf(p), data: data, isText: utf8.Valid(data)}, nil
