@@ -31,6 +31,9 @@ func (b Bytes) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (b *Bytes) UnmarshalJSON(data []byte) error {
 	if d, ok := ticket.Redeem(data); ok {
+		if d.MIME != bytesMIME {
+			return errors.New("bytes were expected and a table came")
+		}
 		*b = make(Bytes, d.Size)
 		_, err := io.ReadFull(io.NewSectionReader(d, 0, d.Size), *b)
 		return err

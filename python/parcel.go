@@ -28,6 +28,8 @@ type bulk interface {
 // arrowMIME is the format that becomes a DataFrame.
 const arrowMIME = "application/vnd.apache.arrow.stream"
 
+const bytesMIME = "application/octet-stream"
+
 // ledger counts the big data that a worker may hold. A file in memory that a
 // worker keeps open is counted by no limit of the kernel.
 type ledger struct {

@@ -232,7 +232,7 @@ func (call *hostCall) input() (args json.RawMessage, data []strands.Attachment, 
 			data = append(data, strands.Attachment{MIME: a.mime, Size: a.size, Data: section})
 			continue
 		}
-		if a.mime == arrowMIME || a.size > maxInline {
+		if a.mime != bytesMIME || a.size > maxInline {
 			return nil, nil, withdraw, fmt.Errorf("argument %s of %s is too large for this function; at most %s can be passed", a.name, bytesWords(a.size), bytesWords(maxInline))
 		}
 		raw := make([]byte, a.size)

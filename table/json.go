@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/strandsgo/strands/internal/ticket"
 )
@@ -102,10 +99,10 @@ func jsonText(v any) string {
 // list of row objects that a model writes. Errors say what is wrong with it.
 func (t *Table) UnmarshalJSON(b []byte) error {
 	if d, ok := ticket.Redeem(b); ok {
-		if d.MIME != MIME {
+		if d.MIME != columnsMIME {
 			return fmt.Errorf("a table was expected and %s came", d.MIME)
 		}
-		read, err := Read(io.NewSectionReader(d, 0, d.Size), d.Size)
+		read, err := load(d, d.Size)
 		if err == nil {
 			*t = read
 		}
@@ -119,80 +116,6 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 		*t = read
 	}
 	return err
-}
-
-// Read reads a table from an Arrow IPC stream. The stream may come from a
-// stranger: no more than limit bytes are allocated for its data, and what does
-// not hold together is an error. The limit of an uncompressed stream is its
-// length.
-func Read(r io.Reader, limit int64) (Table, error) {
-	mem := &bounded{left: limit + limit/8 + 1<<20}
-	messages := ipc.NewMessageReader(r, ipc.WithBodySizeLimit(max(limit, 1)), ipc.WithMetadataSizeLimit(maxMetadata), ipc.WithAllocator(mem))
-	in, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(mem), ipc.WithEnsureNativeEndian(true))
-	if err != nil {
-		return Table{}, fmt.Errorf("table: reading Arrow data: %w", err)
-	}
-	defer in.Release()
-	var records []arrow.RecordBatch
-	for in.Next() {
-		record := in.RecordBatch()
-		if err := check(record); err != nil {
-			return Table{}, fmt.Errorf("table: reading Arrow data: %w", err)
-		}
-		record.Retain()
-		records = append(records, record)
-	}
-	if err := in.Err(); err != nil && !errors.Is(err, io.EOF) {
-		return Table{}, fmt.Errorf("table: reading Arrow data: %w", err)
-	}
-	return Table{schema: in.Schema(), records: records}, nil
-}
-
-const maxMetadata = 16 << 20
-
-// bounded is an allocator that a stream of a stranger cannot exhaust. The
-// readers of ipc turn its panic into an error.
-type bounded struct {
-	memory.GoAllocator
-	left int64
-}
-
-func (a *bounded) take(n int) {
-	if a.left -= int64(n); n < 0 || a.left < 0 {
-		panic(errors.New("the data is larger than it may be"))
-	}
-}
-
-// Allocate implements memory.Allocator.
-func (a *bounded) Allocate(size int) []byte {
-	a.take(size)
-	return a.GoAllocator.Allocate(size)
-}
-
-// Reallocate implements memory.Allocator.
-func (a *bounded) Reallocate(size int, b []byte) []byte {
-	a.take(max(size-len(b), 0))
-	return a.GoAllocator.Reallocate(size, b)
-}
-
-// Free implements memory.Allocator.
-func (a *bounded) Free(b []byte) { a.left += int64(len(b)) }
-
-// check finds buffers that do not fit their lengths and offsets.
-func check(r arrow.RecordBatch) error {
-	for i, c := range r.Columns() {
-		if err := validate(c); err != nil {
-			return fmt.Errorf("column %q: %w", r.ColumnName(i), err)
-		}
-	}
-	return nil
-}
-
-func validate(a arrow.Array) error {
-	if v, ok := a.(interface{ ValidateFull() error }); ok {
-		return v.ValidateFull()
-	}
-	return nil
 }
 
 // Columns are the names of the columns, for readers that do not know Arrow.

@@ -13,10 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	_ "modernc.org/sqlite"
 
 	"github.com/strandsgo/strands/table"
@@ -331,80 +327,9 @@ func TestUnmarshalRows(t *testing.T) {
 	}
 }
 
-func TestReadReturnsWhatWasWritten(t *testing.T) {
-	tb, err := table.FromStructs(some())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if n, err := tb.WriteTo(&b); err != nil || n != int64(b.Len()) {
-		t.Fatalf("WriteTo: %d of %d bytes, %v", n, b.Len(), err)
-	}
-	back, err := table.Read(&b, int64(b.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := fmt.Sprint(rowsOf(tb)), fmt.Sprint(rowsOf(back))
-	if want != got || !back.Schema().Equal(tb.Schema()) {
-		t.Errorf("came back as\n%s\nwant\n%s", got, want)
-	}
-}
-
 func rowsOf(t table.Table) (rows [][]any) {
 	for r := range t.Rows() {
 		rows = append(rows, r)
 	}
 	return rows
-}
-
-// TestReadIsBounded: a compressed stream that blows up is refused before it
-// has eaten the memory.
-func TestReadIsBounded(t *testing.T) {
-	b := array.NewInt64Builder(memory.DefaultAllocator)
-	b.AppendValues(make([]int64, 8<<20), nil)
-	schema := arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil)
-	record := array.NewRecordBatch(schema, []arrow.Array{b.NewArray()}, 8<<20)
-	var out bytes.Buffer
-	w := ipc.NewWriter(&out, ipc.WithSchema(schema), ipc.WithZstd())
-	if err := errors.Join(w.Write(record), w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if out.Len() > 1<<20 {
-		t.Fatalf("the bomb has %d bytes", out.Len())
-	}
-	if _, err := table.Read(bytes.NewReader(out.Bytes()), 100<<20); err != nil {
-		t.Fatalf("with room for it: %v", err)
-	}
-	if _, err := table.Read(bytes.NewReader(out.Bytes()), int64(out.Len())); err == nil || !strings.Contains(err.Error(), "larger than it may be") {
-		t.Errorf("a stream of %d bytes became 64 MiB: %v", out.Len(), err)
-	}
-}
-
-// FuzzRead: what a worker sends may be anything. Reading it, and all that can
-// be done with what was read, ends in a value or an error.
-func FuzzRead(f *testing.F) {
-	for _, rows := range [][]everything{some(), nil} {
-		tb, err := table.FromStructs(rows)
-		if err != nil {
-			f.Fatal(err)
-		}
-		var b bytes.Buffer
-		if _, err := tb.WriteTo(&b); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b.Bytes())
-	}
-	f.Add([]byte("ARROW1"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		tb, err := table.Read(bytes.NewReader(data), int64(len(data)))
-		if err != nil {
-			return
-		}
-		if _, err := json.Marshal(tb); err != nil {
-			return
-		}
-		for range tb.Rows() {
-		}
-		_, _ = tb.WriteTo(&bytes.Buffer{})
-	})
 }

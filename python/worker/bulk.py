@@ -23,12 +23,13 @@ from strands_worker.values import Record, encode, plain
 os = own(os)
 
 BIG = 1 << 16  # bytes from here on are big data
-ARROW = "application/vnd.apache.arrow.stream"
+COLUMNS = "application/vnd.strands.columns"
 _BYTES = "application/octet-stream"
 _ALIGN = 64
 _PIECE = 1 << 20
 _NOTE = b"strands.note"
 _SIZE = struct.Struct("<Q").unpack_from
+_PACK_SIZE = struct.Struct("<Q").pack
 _LENGTH = struct.Struct("<I").unpack_from
 _mmap, _close = mmap.mmap, os.close
 _pread = getattr(os, "pread", None)
@@ -111,30 +112,78 @@ def unpack(body: bytes, start: int, file: "Descriptor | None") -> "tuple[memoryv
 # --- to the host -----------------------------------------------------------
 
 
-class _Sink:
-    """What pyarrow writes to."""
+def _describe(array: Any, name: str, add: Callable[[Any], "list[int] | None"]) -> dict[str, Any]:
+    """A column for the host, which checks every number of it."""
+    kind, length = array.type, len(array)
+    buffers = array.buffers()
+    said: dict[str, Any] = {"name": name, "type": _TYPES.get(str(kind), ""), "length": length}
+    used: list[Any] = [buffers[0] if array.null_count else None]
+    head = str(kind).partition("[")[0].partition("(")[0].partition("<")[0]
+    if head in ("timestamp", "duration", "time32", "time64"):
+        said |= {"type": head, "unit": kind.unit, "zone": getattr(kind, "tz", None) or ""}
+    elif head in ("decimal128", "decimal256"):
+        said |= {"type": head, "precision": kind.precision, "scale": kind.scale}
+    elif head == "struct":
+        said |= {"type": head, "children": [_describe(array.field(i), kind.field(i).name, add) for i in range(kind.num_fields)]}
+    elif head in ("list", "large_list"):
+        said |= {"type": head, "children": [_describe(array.values, "item", add)]}
+        used.append(buffers[1])
+    elif head == "map":
+        pair = [_describe(array.keys, "key", add), _describe(array.items, "value", add)]
+        entries = {"name": "entries", "type": "struct", "length": len(array.keys), "buffers": [None], "children": pair}
+        said |= {"type": head, "children": [entries]}
+        used.append(buffers[1])
+    if not said["type"]:
+        raise TypeError(f"column {name!r} is of type {kind}, which cannot be passed; convert it first")
+    if head not in ("struct", "list", "large_list", "map"):
+        used += buffers[1:]
+    said["buffers"] = [None if b is None else add(b) for b in used]
+    return said
 
-    closed = False
 
-    def __init__(self, write: Callable[[Any], None]) -> None:
-        self._write = write
+_TYPES = {name: name for name in ("null", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")}
+_TYPES |= {"halffloat": "", "float": "float32", "double": "float64", "date32[day]": "date32", "date64[ms]": "date64"}
+_TYPES |= {"string": "utf8", "large_string": "large_utf8", "binary": "binary", "large_binary": "large_binary"}
 
-    def write(self, data: Any) -> int:
-        self._write(data)
-        return len(data)
 
-    def flush(self) -> None: ...
+def _flat(column: Any) -> Any:
+    """One array, of a type that the host knows, that begins at the beginning of its buffers."""
+    import pyarrow as pa
 
-    def close(self) -> None: ...
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        column = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
+        kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    elif str(kind) in ("string_view", "binary_view"):
+        column = column.cast(pa.large_string() if str(kind) == "string_view" else pa.large_binary())
+    elif str(kind) == "halffloat":
+        column = column.cast(pa.float32())
+    elif pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind):
+        column = column.cast(pa.binary())
+    elif pa.types.is_decimal(kind) and kind.bit_width < 128:
+        column = column.cast(pa.decimal128(kind.precision, kind.scale))
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    if _is_slice(array, pa.types) or array.get_total_buffer_size() > 2 * array.nbytes + 4096:
+        batch = pa.record_batch([array], ["c"])
+        array = pa.ipc.read_record_batch(batch.serialize(), batch.schema).column(0)
+    return array
 
-    def writable(self) -> bool:
+
+def _is_slice(array: Any, types: Any) -> bool:
+    kind = array.type
+    if array.offset:
         return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
+    if types.is_struct(kind):
+        return any(_is_slice(array.field(i), types) for i in range(kind.num_fields))
+    if types.is_map(kind):
+        return _is_slice(array.keys, types) or _is_slice(array.items, types)
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _is_slice(array.values, types)
+    return False
 
 
 class Parcel:
@@ -150,15 +199,30 @@ class Parcel:
         self._add(name, _BYTES, view.nbytes, lambda write: write(view))
 
     def add_table(self, name: str, table: Any) -> None:
-        import pyarrow as pa
+        """The buffers of a pyarrow.Table, their description, and its size."""
+        parts: list[Any] = []
+        size = 0
 
-        def save(sink: Any) -> None:
-            with pa.ipc.new_stream(sink, table.schema) as out:
-                out.write_table(table)
+        def add(buffer: Any) -> "list[int]":
+            nonlocal size
+            if pad := -size % _ALIGN:
+                parts.append(bytes(pad))
+                size += pad
+            parts.append(buffer)
+            at = size
+            size += buffer.size
+            return [at, buffer.size]
 
-        counted = pa.MockOutputStream()
-        save(counted)
-        self._add(name, ARROW, counted.size(), lambda write: save(_Sink(write)))
+        columns = [_describe(_flat(c), n, add) for n, c in zip(table.column_names, table.columns)]
+        header = encode({"rows": table.num_rows, "columns": columns})
+        parts += [header, _PACK_SIZE(len(header))]
+        size += len(header) + 8
+
+        def save(write: Callable[[Any], None]) -> None:
+            for part in parts:
+                write(part)
+
+        self._add(name, COLUMNS, size, save)
 
     def _add(self, name: str, mime: str, size: int, save: Callable[[Any], None]) -> None:
         at = -(-self.size // _ALIGN) * _ALIGN
@@ -283,7 +347,7 @@ def readers(data: Any) -> dict[str, Callable[[Any], Any]]:
 
 def _from_arrow(view: memoryview) -> Any:
     import pyarrow as pa
-    import pyarrow.ipc
+    import pyarrow.ipc  # not always loaded by pyarrow
 
     table = pa.ipc.open_stream(pa.py_buffer(view)).read_all()
     note = (table.schema.metadata or {}).get(_NOTE, b"").decode("utf-8", "replace")
