@@ -70,6 +70,10 @@ type Config struct {
 	// KeepState keeps what the code defines for the whole session. Otherwise
 	// each new user message begins with a fresh state.
 	KeepState bool
+	// Atomic leaves no half-done state: what code that raises has done to
+	// variables is dropped, and the model is told so, and what was not undone
+	// (files, calls). See python.Options.Atomic.
+	Atomic bool
 	// NoTempDir leaves the working directory out of the prompt.
 	NoTempDir bool
 	// DocLimit is how many characters of documentation of functions, objects

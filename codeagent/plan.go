@@ -27,6 +27,7 @@ type plan struct {
 
 func planOf(cfg *Config) (*plan, error) {
 	p := &plan{options: python.Options{Timeout: cfg.Timeout, Limits: cfg.PythonLimits, Fixed: cfg.Fixed, Binds: cfg.Binds, Inputs: cfg.Inputs}}
+	p.options.Atomic = cfg.Atomic
 	var errs []error
 	for i := range cfg.Toolkits {
 		errs = append(errs, p.add(&cfg.Toolkits[i], fmt.Sprintf("Toolkits[%d]", i))...)

@@ -31,10 +31,11 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		Lost       string         `json:"lost,omitempty"`
 		FullOutput string         `json:"full_output,omitempty"`
 		HostCalls  int            `json:"host_calls,omitempty"`
+		Undone     *Undone        `json:"undone,omitempty"`
 		Warnings   []string       `json:"warnings,omitempty"`
 		Duration   float64        `json:"duration_ms"`
 	}{
-		r.Stdout, r.Stderr, r.Value, r.Err, images, r.Files, r.StateLost, r.Lost, r.FullOutput, r.HostCalls, r.Warnings,
+		r.Stdout, r.Stderr, r.Value, r.Err, images, r.Files, r.StateLost, r.Lost, r.FullOutput, r.HostCalls, r.Undone, r.Warnings,
 		float64(r.Duration.Microseconds()) / 1000,
 	})
 }

@@ -29,12 +29,12 @@ type Undoer interface {
 
 // Undone is what a snippet did that could not be undone with it.
 type Undone struct {
-	FilesChanged []string       `json:"files_changed"` // in the output folder, written or new; at most 500
-	FilesRemoved []string       `json:"files_removed"` // from there
-	Calls        map[string]int `json:"calls"`         // of Go functions, by name, and how often
-	Sent         []string       `json:"sent"`          // files that were handed out already
-	Pictures     int            `json:"pictures"`      // likewise
-	Threads      []string       `json:"threads"`       // of libraries, which went with the undone state
+	FilesChanged []string       `json:"files_changed,omitempty"` // in the output folder, written or new; at most 500
+	FilesRemoved []string       `json:"files_removed,omitempty"` // from there
+	Calls        map[string]int `json:"calls,omitempty"`         // of Go functions, by name, and how often
+	Sent         []string       `json:"sent,omitempty"`          // files that were handed out already
+	Pictures     int            `json:"pictures,omitempty"`      // likewise
+	Threads      []string       `json:"threads,omitempty"`       // of libraries, which went with the undone state
 }
 
 const toldFiles = 20

@@ -23,6 +23,8 @@ type execOptions struct {
 	code    string
 	json    bool
 	session bool
+	undo    bool
+	atomic  bool
 }
 
 func newExec(ctl *interrupts) *cobra.Command {
@@ -38,6 +40,9 @@ last expression. Pictures and files that the code made are saved to --out.
 With --json the outcome is one JSON object: stdout, stderr, value, error,
 images, state_lost, duration_ms. With --session each line of standard input is
 {"code": "..."} or {"reset": true}, and each is answered by one such line.
+{"fork": true} copies the session and answers the copy's name, which later
+lines give as "session"; {"close": true} ends a copy. With --undo,
+{"undo": true} drops what the last code did to the state.
 
 Exit code: 0 when the code ran, 1 when it raised, 2 for bad usage, 3 when the
 session's state was lost.`,
@@ -51,6 +56,8 @@ session's state was lost.`,
 	cmd.Flags().StringVarP(&o.code, "code", "c", "", "the code to run")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object instead")
 	cmd.Flags().BoolVar(&o.session, "session", false, "answer JSON lines of standard input, keeping the state")
+	cmd.Flags().BoolVar(&o.undo, "undo", false, "with --session: keep the state from before each code, for {\"undo\": true}")
+	cmd.Flags().BoolVar(&o.atomic, "atomic", false, "with --session: drop what code that raises did to the state")
 	return cmd
 }
 
@@ -73,6 +80,7 @@ func (o *execOptions) run(ctl *interrupts, cmd *cobra.Command, args []string) (e
 		return err
 	}
 	if o.session {
+		env.options.Undo, env.options.Atomic = o.undo, o.atomic
 		return (&serving{ctx: ctx, env: env, folder: &show.Folder{Dir: o.out}, out: cmd.OutOrStdout()}).serve(cmd.InOrStdin())
 	}
 	sess, err := env.interpreter.Open(ctx, env.options)
@@ -96,6 +104,8 @@ func (o *execOptions) source(cmd *cobra.Command, args []string) (source, error) 
 		return source{}, usagef("--session reads its code from standard input; leave %s out", orList(append(args, "-c")[:1]))
 	case o.session:
 		return source{}, nil
+	case o.undo || o.atomic:
+		return source{}, usagef("--undo and --atomic need --session: without it one code is all that runs")
 	case given && len(args) > 0:
 		return source{}, usagef("give either -c CODE or a FILE, not both")
 	case given:

@@ -15,8 +15,12 @@ import (
 
 // request is a line that exec --session reads.
 type request struct {
-	Code  *string `json:"code"`
-	Reset bool    `json:"reset"`
+	Session string  `json:"session"` // a fork; "" = the first session
+	Code    *string `json:"code"`
+	Reset   bool    `json:"reset"`
+	Fork    bool    `json:"fork"`
+	Undo    bool    `json:"undo"`
+	Close   bool    `json:"close"` // of a fork
 }
 
 // serving answers the lines of exec --session.
@@ -25,6 +29,9 @@ type serving struct {
 	env    *environment
 	folder *show.Folder
 	out    io.Writer
+
+	sessions map[string]python.Session // by the name that lines give them
+	forks    int                       // made so far
 }
 
 // maxLine is the longest request line.
@@ -37,13 +44,14 @@ func (s *serving) serve(in io.Reader) (err error) {
 	if err != nil {
 		return unavailable(err)
 	}
-	defer func() { err = errors.Join(err, sess.Close()) }()
+	defer func() { err = errors.Join(err, sess.Close()) }() // and its forks
+	s.sessions = map[string]python.Session{"": sess}
 	enc := encoder(s.out)
 	for line, err := range lines(s.ctx, in) {
 		if err != nil {
 			return err
 		}
-		answer, err := s.answer(sess, line)
+		answer, err := s.answer(line)
 		if err != nil {
 			return err
 		}
@@ -54,20 +62,38 @@ func (s *serving) serve(in io.Reader) (err error) {
 	return nil
 }
 
-func (s *serving) answer(sess python.Session, line []byte) (any, error) {
+const lineForm = `a line must be {"code": "..."}, {"reset": true}, {"fork": true}, {"undo": true} or {"close": true}, ` +
+	`and may have a "session"`
+
+func (s *serving) answer(line []byte) (any, error) {
 	var r request
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&r); err != nil {
-		return refuse("a line must be {\"code\": \"...\"} or {\"reset\": true}: %v", err), nil
+		return refuse("%s: %v", lineForm, err), nil
+	}
+	sess, ok := s.sessions[r.Session]
+	wants := 0
+	for _, asked := range []bool{r.Code != nil, r.Reset, r.Fork, r.Undo, r.Close} {
+		if asked {
+			wants++
+		}
 	}
 	switch {
-	case r.Code != nil && r.Reset:
-		return refuse("a line holds either code or reset"), nil
+	case wants > 1:
+		return refuse("a line holds one of code, reset, fork, undo and close"), nil
+	case wants == 0:
+		return refuse("%s", lineForm), nil
+	case !ok:
+		return refuse("there is no session %q: {\"fork\": true} makes one and answers its name", r.Session), nil
 	case r.Reset:
 		return map[string]bool{"reset": true}, sess.Reset(s.ctx)
-	case r.Code == nil:
-		return refuse("a line must be {\"code\": \"...\"} or {\"reset\": true}"), nil
+	case r.Fork:
+		return s.fork(sess)
+	case r.Undo:
+		return s.undo(sess)
+	case r.Close:
+		return s.close(r.Session)
 	}
 	res, err := collect(s.ctx, sess, *r.Code)
 	if err != nil {
