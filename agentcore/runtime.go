@@ -50,6 +50,10 @@ type Runtime struct {
 	cfg     RuntimeConfig
 	handler http.Handler
 
+	stopping chan struct{} // closed when the server is to end
+	stopOnce sync.Once
+	talks    sync.WaitGroup // WebSockets, which the HTTP server forgets
+
 	mu     sync.Mutex
 	open   map[string]*conversation
 	closed bool
@@ -86,7 +90,7 @@ func NewRuntime(cfg RuntimeConfig) *Runtime {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	r := &Runtime{cfg: cfg, open: map[string]*conversation{}, status: healthy, changed: time.Now()}
+	r := &Runtime{cfg: cfg, open: map[string]*conversation{}, stopping: make(chan struct{}), status: healthy, changed: time.Now()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /invocations", r.invoke)
 	mux.HandleFunc("POST /runtimes/{arn}/invocations", r.invoke)
@@ -99,7 +103,9 @@ func NewRuntime(cfg RuntimeConfig) *Runtime {
 }
 
 // ServeHTTP implements http.Handler.
-func (r *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.handler.ServeHTTP(w, req) }
+func (r *Runtime) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.handler.ServeHTTP(w, known(req))
+}
 
 // Serve listens on addr (":8080" is what AgentCore expects) until ctx ends,
 // then lets the running turns finish, for at most grace, and closes the
@@ -111,7 +117,7 @@ func (r *Runtime) Serve(ctx context.Context, addr string, grace time.Duration) e
 		return err
 	}
 	r.cfg.Logger.Info("serving", "address", l.Addr().String())
-	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(r.cfg.Logger.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(r.cfg.Logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {
@@ -119,7 +125,9 @@ func (r *Runtime) Serve(ctx context.Context, addr string, grace time.Duration) e
 	case <-ctx.Done():
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
-		if err = server.Shutdown(stop); err != nil {
+		r.stopOnce.Do(func() { close(r.stopping) })
+		err = errors.Join(server.Shutdown(stop), r.endTalks(stop))
+		if err != nil {
 			err = errors.Join(err, server.Close())
 		}
 		<-failed
@@ -127,8 +135,24 @@ func (r *Runtime) Serve(ctx context.Context, addr string, grace time.Duration) e
 	return errors.Join(err, r.Close())
 }
 
+// endTalks waits for the turns of WebSockets.
+func (r *Runtime) endTalks(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		r.talks.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Close closes all sessions. Runs that are still under way are cancelled.
 func (r *Runtime) Close() error {
+	r.stopOnce.Do(func() { close(r.stopping) })
 	r.mu.Lock()
 	open := r.open
 	r.open, r.closed = map[string]*conversation{}, true
@@ -276,7 +300,7 @@ func (r *Runtime) fail(w http.ResponseWriter, req *http.Request, err error) {
 	} else if errors.Is(err, strands.ErrConcurrentInvocation) {
 		status = http.StatusConflict
 	}
-	r.cfg.Logger.WarnContext(req.Context(), "an invocation failed", "status", status, "error", err, "session", req.Header.Get(SessionHeader))
+	r.cfg.Logger.WarnContext(req.Context(), "an invocation failed", "status", status, "error", err, "session", req.Header.Get(SessionHeader), "request", RequestFrom(req.Context()).ID)
 	writeJSON(w, status, body)
 }
 
@@ -303,7 +327,7 @@ func (r *Runtime) session(ctx context.Context, header string) (*strands.Session,
 	}
 	c.once.Do(func() { // outside of the lock: a store may be slow
 		c.session, c.err = r.cfg.Agent.Restore(ctx, sessionID(header))
-		if errors.Is(c.err, strands.ErrNotFound) {
+		if errors.Is(c.err, strands.ErrNotFound) || isStoreless(c.err) {
 			c.session, c.err = r.cfg.Agent.NewSessionID(sessionID(header))
 		}
 	})
@@ -316,6 +340,13 @@ func (r *Runtime) session(ctx context.Context, header string) (*strands.Session,
 		return nil, nil, c.err
 	}
 	return c.session, func() { r.release(c) }, nil
+}
+
+// isStoreless says that there is no store to restore anything from: the
+// conversation lives as long as it is open.
+func isStoreless(err error) bool {
+	e, ok := errors.AsType[*strands.InputError](err)
+	return ok && e.Field == "Config.Store"
 }
 
 // take returns the conversation of an id for one more request.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -380,5 +381,104 @@ func TestBrowsersOfOthersAreRefused(t *testing.T) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusForbidden {
 		t.Errorf("a cross-site post got %d", res.StatusCode)
+	}
+}
+
+// A turn over a WebSocket is finished too, and who only listens is told.
+func TestServeFinishesTalks(t *testing.T) {
+	release, entered := make(chan struct{}), make(chan struct{})
+	model := modelFunc(func(*strands.Request) strands.Message {
+		close(entered)
+		<-release
+		return strands.AssistantMessage(strands.Text("finished"))
+	})
+	agent, err := strands.New(strands.Config{Model: model})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, lines := newLog()
+	runtime := agentcore.NewRuntime(agentcore.RuntimeConfig{Agent: agent, Logger: log})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- runtime.Serve(ctx, "127.0.0.1:0", time.Minute) }()
+	address := "http://" + <-lines + "/ws"
+	var conns []*websocket.Conn
+	for range 2 {
+		conn, _, err := websocket.Dial(t.Context(), address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+		conns = append(conns, conn)
+	}
+	if err := wsjson.Write(t.Context(), conns[0], map[string]string{"prompt": "x"}); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	stop()
+	if _, _, err := conns[1].Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("who listens: %v", err)
+	}
+	close(release)
+	_, got, err := conns[0].Read(t.Context())
+	if strings.TrimSpace(string(got)) != `{"result":"finished"}` {
+		t.Errorf("%s %v", got, err)
+	}
+	if _, _, err := conns[0].Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("after the turn: %v", err)
+	}
+	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
+
+func TestToolsKnowTheRequest(t *testing.T) {
+	var got *agentcore.Request
+	hook := strands.Hooks{BeforeInvocation: func(ctx context.Context, _ *strands.BeforeInvocation) error {
+		got = agentcore.RequestFrom(ctx)
+		return nil
+	}}
+	server, _ := serve(t, agentcore.RuntimeConfig{}, hook)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/invocations", strings.NewReader(`{"prompt":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{
+		agentcore.SessionHeader: "s", "X-Amzn-Bedrock-AgentCore-Runtime-Request-Id": "r-1", "Authorization": "Bearer x",
+		"X-Amzn-Bedrock-AgentCore-Runtime-Custom-Tenant": "t", "Cookie": "c", "X-Amz-Date": "d",
+	} {
+		req.Header.Set(k, v)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if got == nil || got.ID != "r-1" || got.SessionID != "s" || len(got.Header) != 2 ||
+		got.Header.Get("X-Amzn-Bedrock-AgentCore-Runtime-Custom-Tenant") != "t" || got.Header.Get("Authorization") != "Bearer x" {
+		t.Errorf("%+v", got)
+	}
+	if agentcore.RequestFrom(t.Context()) != nil {
+		t.Error("a request out of nothing")
+	}
+}
+
+// Without a store a conversation lives while it is open.
+func TestSessionsWithoutAStore(t *testing.T) {
+	agent, err := strands.New(strands.Config{Model: &counter{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime := agentcore.NewRuntime(agentcore.RuntimeConfig{Agent: agent, Logger: slog.New(slog.DiscardHandler)})
+	defer runtime.Close()
+	for _, want := range []string{`"question 1"`, `"question 2"`} {
+		req := httptest.NewRequest(http.MethodPost, "/invocations", strings.NewReader(`{"prompt":"x"}`))
+		req.Header.Set(agentcore.SessionHeader, "s")
+		w := httptest.NewRecorder()
+		runtime.ServeHTTP(w, req)
+		if got := strings.TrimSpace(w.Body.String()); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package agentcore
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (r *Runtime) stream(w http.ResponseWriter, req *http.Request, s *strands.Se
 		return flush()
 	}
 	if err := r.say(s.Run(req.Context(), in), send); err != nil && req.Context().Err() == nil {
-		r.cfg.Logger.WarnContext(req.Context(), "an invocation failed", "error", err, "session", s.ID())
+		r.cfg.Logger.WarnContext(req.Context(), "an invocation failed", "error", err, "session", s.ID(), "request", RequestFrom(req.Context()).ID)
 		_ = send(failureOf(err)) // the caller may be gone
 	}
 }
@@ -102,6 +103,8 @@ const maxMessage = 1 << 20
 // webSocket holds a conversation: each message is a payload as of
 // /invocations; text comes as JSON strings, and {"result": …} ends each turn.
 func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
+	r.talks.Add(1)
+	defer r.talks.Done()
 	session, release, err := r.session(req.Context(), req.Header.Get(SessionHeader))
 	if err != nil {
 		r.fail(w, req, err)
@@ -116,7 +119,7 @@ func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
 	conn.SetReadLimit(maxMessage)
 	ctx := req.Context()
 	for {
-		_, body, err := conn.Read(ctx)
+		body, err := r.listen(ctx, conn)
 		if err != nil {
 			return // closed, gone or too large
 		}
@@ -134,6 +137,23 @@ func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
+}
+
+// listen waits for the next message. When the server is to end it says goodbye.
+func (r *Runtime) listen(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	heard := make(chan struct{})
+	defer close(heard)
+	go func() {
+		select {
+		case <-heard:
+		case <-r.stopping:
+			_ = conn.Close(websocket.StatusGoingAway, "the server is ending") // which ends the reading
+		}
+	}()
+	_, body, err := conn.Read(ctx)
+	return body, err
 }
 
 // turn runs one message of a WebSocket.

@@ -110,7 +110,7 @@ func newRoot(ctl *interrupts) *cobra.Command {
 	})
 	root.AddCommand(
 		newDemo(ctl), newRun(ctl), newChat(ctl), newExec(ctl), newDoctor(), newVersion(), newOKF(),
-		newInterpreter(ctl), newJavaScriptWorker(),
+		newServe(ctl), newInterpreter(ctl), newJavaScriptWorker(),
 	)
 	return root
 }
