@@ -62,6 +62,13 @@ func ToolkitOf(name string, p Provider) Toolkit {
 	return Toolkit{Name: name, Functions: p.Tools(), UsageInstructions: p.Instructions()}
 }
 
+// ObjectOf makes a toolkit of p: an object called name, whose methods are the
+// tools of p and whose documentation are its instructions. Several providers
+// of one kind, such as databases, go into one agent under different names.
+func ObjectOf(name string, p Provider) Toolkit {
+	return Toolkit{Objects: []python.Object{{Name: name, Doc: p.Instructions(), Methods: p.Tools()}}}
+}
+
 // DataAnalysis offers numpy, pandas, scipy and datetime, with np, pd and stats
 // bound.
 var DataAnalysis = Toolkit{

@@ -24,6 +24,7 @@ type offerFlags struct {
 	mcp       []string
 	mcpConfig string
 	as        choice
+	databaseFlags
 }
 
 func (f *offerFlags) add(cmd *cobra.Command) {
@@ -33,6 +34,7 @@ func (f *offerFlags) add(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.require, "tools-require", nil, "install a package for --tools as pip would (repeatable)")
 	fs.StringArrayVar(&f.mcp, "mcp", nil, "offer the tools of an MCP server: [NAME=]URL, [NAME=]sse+URL or \"[NAME=]COMMAND ARGS\" (repeatable)")
 	fs.StringVar(&f.mcpConfig, "mcp-config", "", "offer the MCP servers of a JSON file with mcpServers")
+	f.databaseFlags.add(cmd)
 	fs.Var(&f.as, "offer-as", "how --tools and --mcp are offered: tools of the model, or functions of its Python code")
 	complete(cmd, "offer-as", f.as.of)
 }
@@ -71,6 +73,14 @@ func (f *offerFlags) open(ctx context.Context, interpreter python.Interpreter, l
 		named = append(named, server{p, s.Name})
 	}
 	o := new(offered)
+	kits, stores, err := f.databases(ctx, logger)
+	if err != nil {
+		return nil, err
+	}
+	o.kits = kits
+	for _, s := range stores {
+		o.close = append(o.close, s)
+	}
 	for _, n := range named {
 		if f.as.value == "tools" {
 			o.providers = append(o.providers, n)
