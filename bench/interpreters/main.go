@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	_ "github.com/strandsgo/strands/python/embedded"
 )
 
 // aCase is one thing that is measured.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/strandsgo/strands/python"
+	"github.com/strandsgo/strands/python/embedded"
 )
 
 // The releases that are compared.
@@ -24,7 +25,8 @@ var (
 	peerPackages = []string{
 		"strands-code-agent==0.5.0", "ipykernel==7.4.0", "jupyter-client==8.10.0", "pydantic-monty==1.4.0", "numpy", "pandas",
 	}
-	pyodide = "pyodide@314.0.7"
+	montyRuntime = "pydantic-monty-runtime==1.4.0" // the program that pydantic-monty starts
+	pyodide      = "pyodide@314.0.7"
 )
 
 var peerNames = []string{
@@ -167,20 +169,53 @@ func (o *others) installPython(ctx context.Context) string {
 			found = strings.Split(strings.TrimSpace(out.Result.Stdout), "\n")
 		}
 	}
-	bin := filepath.Join(found[1], "bin")
-	for _, path := range found[2:] { // site-packages of the environment lies beside its bin
-		if i := strings.Index(path, "/lib/python"); i > 0 {
-			if _, err := os.Stat(filepath.Join(path[:i], "bin", "monty")); err == nil {
-				bin = filepath.Join(path[:i], "bin")
-			}
-		}
-	}
 	o.exe = found[0]
 	o.python = slices.Concat(os.Environ(), []string{
-		"PYTHONPATH=" + strings.Join(found[2:], ":"), "PATH=" + bin + ":" + os.Getenv("PATH"),
-		"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "PYTHONWARNINGS=ignore", "MONTY_BIN=" + filepath.Join(bin, "monty"),
+		"PYTHONPATH=" + strings.Join(found[2:], ":"), "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "PYTHONWARNINGS=ignore",
 	})
+	// An environment of ours has libraries only, no programs.
+	dir, err := folder()
+	if err != nil {
+		o.whyNot = err.Error()
+		return o.whyNot
+	}
+	monty := filepath.Join(dir, "monty")
+	o.python = append(o.python, "MONTY_BIN="+filepath.Join(monty, "bin", "monty"))
+	if err := o.installMonty(ctx, monty); err != nil {
+		o.note("%s cannot be installed: %v", montyRuntime, err)
+	}
 	return ""
+}
+
+func (o *others) installMonty(ctx context.Context, dir string) error {
+	d := embedded.Distribution()
+	if d == nil {
+		return errors.New("no embedded Python for this system")
+	}
+	pip, err := d.Pip(o.dir)
+	if err != nil {
+		return err
+	}
+	cmd := osexec.CommandContext(ctx, o.exe, "-m", "pip", "install", "--quiet", "--upgrade", "--target", dir, montyRuntime)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+pip)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, lastLine(string(out)))
+	}
+	return nil
+}
+
+// folder is where what is not Python's is installed.
+func folder() (string, error) {
+	cache := os.Getenv("STRANDS_CACHE")
+	if cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		cache = filepath.Join(base, "strands")
+	}
+	dir := filepath.Join(cache, "bench-interpreters")
+	return dir, os.MkdirAll(dir, 0o755)
 }
 
 // installNode installs Pyodide. It returns why that cannot be done.
@@ -192,17 +227,8 @@ func (o *others) installNode(ctx context.Context) string {
 		o.whyNode = "there is no Node and npm on this machine"
 		return o.whyNode
 	}
-	cache := os.Getenv("STRANDS_CACHE")
-	if cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			o.whyNode = err.Error()
-			return o.whyNode
-		}
-		cache = filepath.Join(base, "strands")
-	}
-	dir := filepath.Join(cache, "bench-interpreters")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := folder()
+	if err != nil {
 		o.whyNode = err.Error()
 		return o.whyNode
 	}

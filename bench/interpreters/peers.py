@@ -152,7 +152,9 @@ class Monty(Peer):
         session.__exit__(None, None, None)
 
     def with_add(self) -> Any:
-        return self.open()
+        session = self.pool.checkout(limits={"max_suspensions": 1 << 30})
+        session.__enter__()
+        return session
 
     def big(self, session: Any, data: bytes) -> None:
         session.feed_run("len(data)", inputs={"data": data})
@@ -233,7 +235,7 @@ def memory(peer: Peer, count: int) -> "list[float]":
         try:
             if isinstance(peer, Monty):
                 found = peer.pids(None)
-                return [sum(map(pss, found)) / len(found)]
+                raise Skip(f"no pandas; a bare worker holds {sum(map(pss, found)) / len(found) / 1e6:.3g} MB")
             return [sum(pss(p) for s in sessions for p in peer.pids(s)) / len(sessions)]
         finally:
             for s in sessions:
