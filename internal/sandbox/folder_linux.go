@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -51,8 +52,8 @@ func newFolder(dir string, shared bool) (*folder, error) {
 		return nil, fmt.Errorf("sandbox: folder of sessions: %w", err)
 	}
 	if shared {
-		if err := passable(dir); err != nil {
-			return nil, err
+		if err := passable(dir, "set TMPDIR to a folder that all can enter"); err != nil {
+			return nil, fmt.Errorf("sandbox: folder of sessions: %w", err)
 		}
 	}
 	sweepFolders(dir)
@@ -76,21 +77,41 @@ func newFolder(dir string, shared bool) (*folder, error) {
 	return f, nil
 }
 
-// passable refuses a folder that other users cannot get to.
-func passable(dir string) error {
-	for path := dir; ; path = filepath.Dir(path) {
+// passable refuses a path that other users cannot get to, and says what to do.
+func passable(path, advice string) error {
+	for {
 		info, err := os.Stat(path)
 		if err != nil {
-			return fmt.Errorf("sandbox: folder of sessions: %w", err)
+			return err
 		}
-		if info.Mode().Perm()&0o001 == 0 {
-			return fmt.Errorf("sandbox: sessions run as another user, who cannot pass through %s (mode %04o): "+
-				"set TMPDIR to a folder that all can enter", path, info.Mode().Perm())
+		if info.IsDir() && info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("sessions run as another user, who cannot pass through %s (mode %04o): %s",
+				path, info.Mode().Perm(), advice)
 		}
 		if path == filepath.Dir(path) {
 			return nil
 		}
+		path = filepath.Dir(path)
 	}
+}
+
+// reachable refuses an interpreter in a folder that is closed to the users of
+// sessions, as homes often are. Only where sessions see the host's paths: in a
+// root of their own it lies elsewhere.
+func reachable(py Python) error {
+	for _, path := range append([]string{py.Exe}, py.Roots...) {
+		real, err := filepath.EvalSymlinks(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = passable(real, "choose an interpreter (STRANDS_PYTHON) or a folder of environments (STRANDS_CACHE) that all can enter")
+		}
+		if err != nil {
+			return &isolationError{level: LevelFiltered, step: err.Error(), passing: true}
+		}
+	}
+	return nil
 }
 
 // session makes the private folder of one session.

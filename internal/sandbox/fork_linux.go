@@ -187,7 +187,7 @@ func (s *session) open(ctx context.Context, cfg SessionConfig) error {
 	case err != nil:
 		return fmt.Errorf("sandbox: the session ended while it was confined (%w)%s", err, s.lastWords())
 	case h.Ready == nil:
-		return &isolationError{s.z.level, h.Failed}
+		return &isolationError{level: s.z.level, step: h.Failed}
 	}
 	want := expectation{
 		level: s.z.level, zygote: s.z.Pid(), uid: s.z.hostUser(s), proc: h.Ready.Proc,

@@ -72,6 +72,11 @@ func launch(ctx context.Context, cfg Config, level Level, preload []string) (_ *
 		}
 	}()
 	if level == LevelFiltered {
+		if z.users.first != 0 {
+			if err := reachable(cfg.Python); err != nil {
+				return nil, err
+			}
+		}
 		if z.folder, err = newFolder(cfg.Dir, z.users.first != 0); err != nil {
 			return nil, err
 		}
@@ -190,7 +195,7 @@ func (z *Zygote) spawn(boot *bootConfig) error {
 		conn.Close()
 		r.Close()
 		if z.level == LevelNamespaces && refusedByKernel(err) {
-			return &isolationError{z.level, "user namespaces: clone: " + errors.Unwrap(err).Error()}
+			return &isolationError{level: z.level, step: "user namespaces: clone: " + errors.Unwrap(err).Error()}
 		}
 		return fmt.Errorf("sandbox: starting the interpreter: %w", err)
 	}
@@ -242,7 +247,7 @@ func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
 	case err != nil:
 		return z.died(ctx, err)
 	case m.Isolation != "":
-		return &isolationError{z.level, m.Isolation}
+		return &isolationError{level: z.level, step: m.Isolation}
 	case m.Preload != "":
 		return &preloadError{m.Preload, m.Reason}
 	case m.Ready == nil:
@@ -250,7 +255,7 @@ func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
 	}
 	z.noProc = m.Ready.NoProc
 	if z.level == LevelFiltered && m.Ready.Landlock < minLandlock {
-		return &isolationError{z.level, fmt.Sprintf("Landlock: the kernel has version %d, %d is needed", m.Ready.Landlock, minLandlock)}
+		return &isolationError{level: z.level, step: fmt.Sprintf("Landlock: the kernel has version %d, %d is needed", m.Ready.Landlock, minLandlock)}
 	}
 	st, err := readStatus(z.cmd.Process.Pid)
 	if err != nil || st["Threads"] != "1" {

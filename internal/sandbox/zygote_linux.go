@@ -62,7 +62,9 @@ func Start(ctx context.Context, cfg Config) (*Zygote, error) {
 		}
 		z, err := startWarm(ctx, cfg, level, missing)
 		if e, ok := errors.AsType[*isolationError](err); ok {
-			chain.remember(level, cfg.Python.Exe, e.Error())
+			if !e.passing {
+				chain.remember(level, cfg.Python.Exe, e.Error())
+			}
 			missing = append(missing, e.Error())
 			continue
 		}
@@ -115,8 +117,9 @@ func startOnce(ctx context.Context, cfg Config, level Level, preload, missing []
 
 // isolationError is a step of confinement that this machine refuses.
 type isolationError struct {
-	level Level
-	step  string
+	level   Level
+	step    string
+	passing bool // it lies in what was asked for, not in the machine
 }
 
 func (e *isolationError) Error() string { return fmt.Sprintf("level %s: %s", e.level, e.step) }
