@@ -78,13 +78,14 @@ func (r *Runtime) stream(w http.ResponseWriter, req *http.Request, s *strands.Se
 
 // say sends the text of a run as it comes, and what is not text at the end.
 func (r *Runtime) say(run func(func(strands.Event, error) bool), send func(any) error) error {
+	var said paragraphs
 	for e, err := range run {
 		if err != nil {
 			return err
 		}
-		switch {
-		case e.Delta != nil && e.Delta.Text != "":
-			err = send(e.Delta.Text)
+		switch text := said.next(e); {
+		case text != "":
+			err = send(text)
 		case e.Result != nil:
 			if a, isText := answer(e.Result).(string); !isText || a == "" {
 				err = send(answer(e.Result))
@@ -95,6 +96,26 @@ func (r *Runtime) say(run func(func(strands.Event, error) bool), send func(any) 
 		}
 	}
 	return nil
+}
+
+// paragraphs sets the texts of successive messages apart: what the model says
+// before it runs code, and what it says afterwards.
+type paragraphs struct{ spoken, over bool }
+
+// next is what to send for an event; "" = nothing.
+func (p *paragraphs) next(e strands.Event) string {
+	switch {
+	case e.Message != nil && e.Message.Role == strands.Assistant:
+		p.over = p.spoken
+	case e.Delta != nil && e.Delta.Text != "":
+		text := e.Delta.Text
+		if p.over && !strings.HasPrefix(text, "\n") {
+			text = "\n\n" + text
+		}
+		p.spoken, p.over = true, false
+		return text
+	}
+	return ""
 }
 
 // maxMessage is the size of a WebSocket message that is read.
@@ -159,12 +180,13 @@ func (r *Runtime) listen(ctx context.Context, conn *websocket.Conn) ([]byte, err
 // turn runs one message of a WebSocket.
 func (r *Runtime) turn(conn *websocket.Conn, req *http.Request, s *strands.Session, in strands.Input) (*strands.Result, error) {
 	var res *strands.Result
+	var said paragraphs
 	for e, err := range s.Run(req.Context(), in) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Delta != nil && e.Delta.Text != "" {
-			if err := wsjson.Write(req.Context(), conn, e.Delta.Text); err != nil {
+		if text := said.next(e); text != "" {
+			if err := wsjson.Write(req.Context(), conn, text); err != nil {
 				return nil, err
 			}
 		}
