@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxBookmarks = 100_000
+	maxBookmarks = 20_000
 	maxLevel     = 64
 	maxAlike     = 200 // bookmarks of one list with the same title and place
 	maxNested    = 2   // likewise, each in the one before

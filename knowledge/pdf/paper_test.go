@@ -2,13 +2,17 @@ package pdf_test
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/md5"
 	"crypto/rc4"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -20,6 +24,7 @@ type paper struct {
 	outline  []mark
 	labels   string                       // /Nums of the page labels
 	password string                       // to open it with; encrypts by RC4 with 40 bits
+	aes      bool                         // encrypts by AES with 256 bits instead
 	after    func(objects map[int][]byte) // changes objects before they are written
 
 	objects map[int][]byte
@@ -126,7 +131,9 @@ func (p *paper) bytes() []byte {
 
 func (p *paper) stream(b []byte) int {
 	n := len(p.objects) + 1
-	if p.password != "" {
+	if p.aes {
+		b = p.seal(b)
+	} else if p.password != "" {
 		key := md5.Sum(append(append(p.key(), byte(n), byte(n>>8), byte(n>>16)), 0, 0))
 		c, _ := rc4.NewCipher(key[:10])
 		c.XORKeyStream(b, b)
@@ -201,8 +208,39 @@ func (p *paper) key() []byte {
 	return slices.Clone(sum[:5])
 }
 
+// fileKey encrypts streams when aes is set.
+const fileKey = "0123456789abcdef0123456789abcdef"
+
+func cbc(key, iv, data []byte) []byte {
+	block, _ := aes.NewCipher(key)
+	out := make([]byte, len(data))
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, data)
+	return out
+}
+
+func (p *paper) seal(b []byte) []byte {
+	iv := []byte("a vector to start")[:16]
+	pad := 16 - len(b)%16
+	return append(iv, cbc([]byte(fileKey), iv, append(slices.Clone(b), bytes.Repeat([]byte{byte(pad)}, pad)...))...)
+}
+
+// aesDictionary is revision 5 of the standard security handler.
+func (p *paper) aesDictionary() string {
+	hash := func(parts ...string) []byte { sum := sha256.Sum256([]byte(strings.Join(parts, ""))); return sum[:] }
+	zero := make([]byte, 16)
+	u := string(hash(p.password, "validate")) + "validate" + "keysalt."
+	ue := cbc(hash(p.password, "keysalt."), zero, []byte(fileKey))
+	o := string(hash("owner", "Validate", u)) + "Validate" + "Keysalt."
+	oe := cbc(hash("owner", "Keysalt.", u), zero, []byte(fileKey))
+	perms := cbc([]byte(fileKey), zero, []byte("\xfc\xff\xff\xff\xff\xff\xff\xffTadbrand"))
+	return fmt.Sprintf(" /Encrypt << /Filter /Standard /V 5 /R 5 /Length 256 /P -4 /O <%x> /U <%x> /OE <%x> /UE <%x> /Perms <%x>"+
+		" /CF << /StdCF << /CFM /AESV3 /AuthEvent /DocOpen /Length 32 >> >> /StmF /StdCF /StrF /StdCF >>", o, u, oe, ue, perms)
+}
+
 func (p *paper) assemble(info string) []byte {
-	if p.password != "" {
+	if p.aes {
+		info += p.aesDictionary()
+	} else if p.password != "" {
 		info += fmt.Sprintf(" /ID [(0123456789abcdef) (0123456789abcdef)] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%x> /U <%x> >>",
 			p.owner(), rc4With(p.key(), padding))
 	}
@@ -210,12 +248,13 @@ func (p *paper) assemble(info string) []byte {
 	offsets := make([]int, len(p.objects)+1)
 	for n := 1; n <= len(p.objects); n++ {
 		offsets[n] = b.Len()
-		fmt.Fprintf(b, "%d 0 obj\n%s\nendobj\n", n, p.objects[n])
+		b.Write(append(append(strconv.AppendInt(b.AvailableBuffer(), int64(n), 10), " 0 obj\n"...), p.objects[n]...))
+		b.WriteString("\nendobj\n")
 	}
 	at := b.Len()
 	fmt.Fprintf(b, "xref\n0 %d\n0000000000 65535 f \n", len(offsets))
 	for _, o := range offsets[1:] {
-		fmt.Fprintf(b, "%010d 00000 n \n", o)
+		b.Write(append(strconv.AppendInt(b.AvailableBuffer(), 1e10+int64(o), 10)[1:], " 00000 n \n"...)) // ten digits
 	}
 	fmt.Fprintf(b, "trailer\n<< /Size %d /Root 1 0 R%s >>\nstartxref\n%d\n%%%%EOF\n", len(offsets), info, at)
 	return b.Bytes()

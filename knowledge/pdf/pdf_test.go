@@ -336,37 +336,56 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// TestEncrypted documents open with their password.
+func TestEncrypted(t *testing.T) {
+	for _, aes := range []bool{false, true} {
+		p := &paper{sheets: []sheet{lines(700, "secret text")}, password: "open sesame", aes: aes}
+		b, _, _ := converted(t, p, pdf.Options{Password: "open sesame"})
+		if got := bodies(t, b)["pages_1_to_1"]; got != "secret text" {
+			t.Errorf("AES %v: %q", aes, got)
+		}
+	}
+}
+
+// TestBadFiles: each ends in a typed error of one line and leaves nothing,
+// through both modes.
 func TestBadFiles(t *testing.T) {
 	good := (&paper{sheets: []sheet{lines(700, "text")}}).bytes()
-	locked := &paper{sheets: []sheet{lines(700, "secret text")}, password: "open sesame"}
-	lockedFile := locked.file(t)
-	b, _, _ := converted(t, &paper{sheets: locked.sheets, password: locked.password}, pdf.Options{Password: "open sesame"})
-	if got := bodies(t, b)["pages_1_to_1"]; got != "secret text" {
-		t.Errorf("decrypted: %q", got)
+	locked := (&paper{sheets: []sheet{lines(700, "secret text")}, password: "open sesame"}).file(t)
+	sealed := (&paper{sheets: []sheet{lines(700, "secret text")}, password: "open sesame", aes: true}).file(t)
+	flipped := slices.Clone(good)
+	for i := 0; i < len(flipped); i += 3 {
+		flipped[i] ^= 0x55
 	}
 	for name, c := range map[string]struct {
 		file, password, want string
 	}{
-		"empty":          {file: fileOf(t, nil), want: "no PDF"},
-		"html":           {file: fileOf(t, []byte("<!doctype html><title>404</title>")), want: "no PDF"},
-		"cut":            {file: fileOf(t, good[:len(good)/3]), want: "PDF"},
-		"image":          {file: (&paper{sheets: []sheet{{image: true}}, outline: []mark{{title: "A", dest: "[P0 /Fit]"}}}).file(t), want: "pictures"},
-		"no pages":       {file: (&paper{}).file(t), want: "no pages"},
-		"no password":    {file: lockedFile, want: "give its password"},
-		"wrong password": {file: lockedFile, password: "x", want: "password is wrong"},
-		"folder":         {file: t.TempDir(), want: "no regular file"},
+		"empty":               {file: fileOf(t, nil), want: "no PDF"},
+		"html":                {file: fileOf(t, []byte("<!doctype html><title>404</title>")), want: "no PDF"},
+		"cut":                 {file: fileOf(t, good[:len(good)/3]), want: "PDF"},
+		"flipped":             {file: fileOf(t, flipped), want: "PDF"},
+		"image":               {file: (&paper{sheets: []sheet{{image: true}}, outline: []mark{{title: "A", dest: "[P0 /Fit]"}}}).file(t), want: "pictures"},
+		"no pages":            {file: (&paper{}).file(t), want: "no pages"},
+		"no password":         {file: locked, want: "give its password"},
+		"wrong password":      {file: locked, password: "x", want: "password is wrong"},
+		"AES, no password":    {file: sealed, want: "give its password"},
+		"AES, wrong password": {file: sealed, password: "x", want: "password is wrong"},
+		"folder":              {file: t.TempDir(), want: "no regular file"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			parent := t.TempDir()
-			_, err := pdf.Convert(t.Context(), c.file, filepath.Join(parent, "b"), pdf.Options{Password: c.password})
-			e, ok := errors.AsType[*pdf.Error](err)
-			if !ok || !strings.Contains(e.Reason, c.want) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("%v, want %q", err, c.want)
-			}
-			if left, _ := os.ReadDir(parent); len(left) != 0 {
-				t.Errorf("left behind: %v", left)
-			}
-		})
+		for mode, o := range map[string]pdf.Options{"worker": workerOptions(t), "in process": {}} {
+			t.Run(name+", "+mode, func(t *testing.T) {
+				parent := t.TempDir()
+				o.Password = c.password
+				_, err := pdf.Convert(t.Context(), c.file, filepath.Join(parent, "b"), o)
+				e, ok := errors.AsType[*pdf.Error](err)
+				if !ok || !strings.Contains(e.Reason, c.want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+				if left, _ := os.ReadDir(parent); len(left) != 0 {
+					t.Errorf("left behind: %v", left)
+				}
+			})
+		}
 	}
 	if _, err := pdf.Convert(t.Context(), filepath.Join(t.TempDir(), "none.pdf"), filepath.Join(t.TempDir(), "b"), pdf.Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)

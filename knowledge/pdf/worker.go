@@ -14,14 +14,15 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 const (
-	workerMemory = 1 << 30          // bytes resident
-	workerStall  = 10 * time.Second // without a page
-	workerStart  = 30 * time.Second // until the first word: the module may have to be compiled
+	workerMemory = 1 << 30         // bytes resident
+	workerStall  = 8 * time.Second // of processor time without a page
+	workerStart  = time.Minute     // likewise, until the first word and after the last page
+	workerSleep  = 5 * time.Minute // by the clock, without a word
 )
 
 // job is what a worker is told on standard input.
@@ -90,7 +91,7 @@ func runWorker(ctx context.Context, src, dir string, o Options) (*Report, error)
 		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
 	g := &guard{pid: cmd.Process.Pid, stop: func(reason string) { cancel(&Error{File: src, Reason: reason}) }, ended: make(chan struct{}), gone: make(chan struct{})}
-	g.deadline.Store(time.Now().Add(workerStart).UnixNano())
+	g.allow(workerStart)
 	go g.watch()
 	last := listen(out, g, o.Progress)
 	waitErr := cmd.Wait()
@@ -123,7 +124,7 @@ func listen(out io.Reader, g *guard, progress func(done, total int)) word {
 		if w.Done > 0 && w.Done == w.Total {
 			stall = workerStart // for carving and writing
 		}
-		g.deadline.Store(time.Now().Add(stall).UnixNano())
+		g.allow(stall)
 		if w.Done > 0 {
 			progress(w.Done, w.Total)
 		}
@@ -132,12 +133,36 @@ func listen(out io.Reader, g *guard, progress func(done, total int)) word {
 	return last
 }
 
-// guard ends a worker that takes too much.
+// guard ends a worker that takes too much. A machine that is busy with other
+// things makes nobody late: processor time counts, and the clock only for a
+// worker that sleeps, and where the system does not tell.
 type guard struct {
 	pid         int
 	stop        func(reason string)
-	deadline    atomic.Int64
 	ended, gone chan struct{}
+
+	mu    sync.Mutex
+	since time.Time     // of the last word
+	used  time.Duration // processor time at the first look after it; negative = not looked yet
+	stall time.Duration // allowed since
+}
+
+// allow gives the worker that much from now on.
+func (g *guard) allow(stall time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.since, g.used, g.stall = time.Now(), -1, stall
+}
+
+func (g *guard) late() bool {
+	used, known := processorTime(g.pid)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.used < 0 {
+		g.used = used
+	}
+	waited := time.Since(g.since)
+	return waited > workerSleep || waited > g.stall && (!known || used-g.used > g.stall)
 }
 
 func (g *guard) watch() {
@@ -148,17 +173,37 @@ func (g *guard) watch() {
 		select {
 		case <-g.ended:
 			return
-		case now := <-tick.C:
+		case <-tick.C:
 			if resident(g.pid) > workerMemory {
 				g.stop("reading it takes more than 1 GiB of memory")
 				return
 			}
-			if now.UnixNano() > g.deadline.Load() {
+			if g.late() {
 				g.stop("reading one of its pages takes too long")
 				return
 			}
 		}
 	}
+}
+
+// clockTick is the unit of times in /proc, the same on all systems that Go
+// runs on.
+const clockTick = 10 * time.Millisecond
+
+// processorTime returns what a process has used, where the system tells it.
+func processorTime(pid int) (used time.Duration, known bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	_, after, _ := strings.Cut(string(b), ") ") // the name may hold blanks
+	f := strings.Fields(after)
+	if len(f) < 13 {
+		return 0, false
+	}
+	user, err1 := strconv.ParseInt(f[11], 10, 64)
+	system, err2 := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * clockTick, err1 == nil && err2 == nil
 }
 
 // resident returns the memory of a process where the system tells it.

@@ -1,15 +1,12 @@
 package pdf_test
 
 import (
-	"bytes"
-	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/strandsgo/strands/knowledge/pdf"
 )
@@ -44,38 +41,16 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// TestWorkerBounds: a page that unpacks to 1.5 GB ends in an error, in time,
-// and leaves nothing.
-func TestWorkerBounds(t *testing.T) {
-	var packed bytes.Buffer
-	z := zlib.NewWriter(&packed)
-	chunk := bytes.Repeat([]byte(" "), 1<<20)
-	for range 1500 {
-		if _, err := z.Write(chunk); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := &paper{sheets: []sheet{lines(700, "x")}}
-	p.after = func(o map[int][]byte) {
-		o[6] = fmt.Appendf(nil, "<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream", packed.Len(), packed.Bytes())
-	}
+// TestDeadWorker: a program that is no worker is an error, and leaves nothing.
+func TestDeadWorker(t *testing.T) {
 	parent := t.TempDir()
-	began := time.Now()
-	_, err := pdf.Convert(t.Context(), p.file(t), filepath.Join(parent, "b"), workerOptions(t))
-	if _, ok := errors.AsType[*pdf.Error](err); !ok {
-		t.Errorf("after %v: %v", time.Since(began), err)
-	}
-	t.Log(time.Since(began), err)
-	if left, _ := os.ReadDir(parent); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
-	}
 	dead := workerOptions(t)
 	dead.Worker = []string{dead.Worker[0], "-test.run=^$"}
-	_, err = pdf.Convert(t.Context(), (&paper{sheets: []sheet{lines(700, "x")}}).file(t), filepath.Join(parent, "b"), dead)
+	_, err := pdf.Convert(t.Context(), (&paper{sheets: []sheet{lines(700, "x")}}).file(t), filepath.Join(parent, "b"), dead)
 	if _, ok := errors.AsType[*pdf.Error](err); !ok {
 		t.Errorf("a worker that is none: %v", err)
+	}
+	if left, _ := os.ReadDir(parent); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -37,16 +37,16 @@ func write(dir string, d *document, o Options) (*Report, error) {
 		report.Problems = append(report.Problems, "its bookmarks are too many, too deep, or go round in circles; not all became concepts")
 	}
 	d.number()
-	hadOutline := len(d.outline) > 0
+	hadOutline := slices.ContainsFunc(d.outline, func(b bookmark) bool { return b.page >= 0 })
 	if !hadOutline {
 		d.outline = headings(d)
 	}
 	w := &writer{carving: carve(d, o.MaxLevels), dir: dir, doc: d, o: o, clean: newCleaner(d), now: time.Now().UTC().Format(time.RFC3339)}
 	switch {
 	case !hadOutline && len(d.outline) > 0:
-		report.Problems = append(report.Problems, "the document has no bookmarks; each concept begins at a line in large type")
+		report.Problems = append(report.Problems, "the document has no bookmarks that lead anywhere; each concept begins at a line in large type")
 	case !hadOutline:
-		report.Problems = append(report.Problems, fmt.Sprintf("the document has no bookmarks; each concept is %d pages", blockPages))
+		report.Problems = append(report.Problems, fmt.Sprintf("the document has no bookmarks that lead anywhere; each concept is %d pages", blockPages))
 	}
 	w.title = cmp.Or(o.Title, d.title, strings.TrimSuffix(o.Resource, ".pdf"))
 	for _, l := range w.lines {
@@ -59,7 +59,7 @@ func write(dir string, d *document, o Options) (*Report, error) {
 	}
 	report.HeadWords -= report.WordsIn
 	if report.WordsIn == 0 {
-		return nil, &Error{File: o.Resource, Reason: "it has no text: its pages are pictures; run a text recognition over it first"}
+		return nil, &Error{File: o.Resource, Reason: "it has no text that can be read: its pages are pictures, for which a text recognition could be run over it first, or damaged"}
 	}
 	w.related = w.seeAlso(d)
 	w.name()
