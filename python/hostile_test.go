@@ -1,0 +1,141 @@
+package python
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/strandsgo/strands/internal/frame"
+)
+
+// wireFrame is a frame as it lies on the socket.
+func wireFrame(t frame.Type, id frame.RunID, body string) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(len(id)+len(body)))
+	return append(append(append(b, byte(t)), id[:]...), body...)
+}
+
+// mark stands in recorded bytes for the id of the run they are sent in, older
+// for that of the run before.
+var mark, older = frame.RunID{'r', 'u', 'n', '-', 'm', 'a', 'r', 'k'}, frame.RunID{'o', 'l', 'd', '-', 'm', 'a', 'r', 'k'}
+
+// hostileWorker answers honestly with the code itself, and "attack" with the
+// given bytes. What follows the attack on the same socket it does not answer.
+func hostileWorker(attack []byte) func(*fakePeer) {
+	var before frame.RunID
+	return serve(func(p *fakePeer, id frame.RunID, code string) {
+		if code != "attack" {
+			before = id
+			p.send(frame.Value, id, code)
+			p.send(frame.Done, id, doneOK)
+			return
+		}
+		data := bytes.ReplaceAll(attack, mark[:], id[:])
+		p.conn.Write(bytes.ReplaceAll(data, older[:], before[:]))
+		// An interrupt must find it as deaf as it likes.
+		_, _ = io.Copy(io.Discard, p.conn)
+	})
+}
+
+// judge runs the attack between honest snippets: each of those gets its own
+// answer, or the word that the state is lost.
+func judge(t *testing.T, attack []byte) {
+	t.Helper()
+	honest := func(s *session, code string) {
+		t.Helper()
+		_, res, err := execAll(t.Context(), s, code)
+		switch {
+		case err != nil:
+			t.Fatalf("%q: %v", code, err)
+		case res.Value == code && res.Err == nil && res.Stdout == "":
+		case res.StateLost && res.Value == "":
+		default:
+			t.Fatalf("%q was answered with %+v", code, res)
+		}
+	}
+	o := Options{Timeout: timeoutOfAttack}
+	neighbour, s := openFake(t, o, hostileWorker(nil)), openFake(t, o, hostileWorker(attack))
+	honest(neighbour, "neighbour")
+	honest(s, "first")
+	if _, _, err := execAll(t.Context(), s, "attack"); err != nil {
+		t.Fatalf("the attack: %v", err)
+	}
+	honest(s, "second")
+	honest(s, "third")
+	_, res, err := execAll(t.Context(), neighbour, "again")
+	if err != nil || res.Value != "again" || res.StateLost {
+		t.Fatalf("the neighbour: %+v, %v", res, err)
+	}
+}
+
+const timeoutOfAttack = 30_000_000 // 30 ms
+
+// recordings are what a hostile worker may say: forged, replayed, oversized and
+// cut frames, in any order.
+func recordings() map[string][]byte {
+	done, value := wireFrame(frame.Done, mark, doneOK), wireFrame(frame.Value, mark, "forged")
+	oldDone, oldValue := wireFrame(frame.Done, older, doneOK), wireFrame(frame.Value, older, "replayed")
+	huge := binary.LittleEndian.AppendUint32(nil, 1<<31)
+	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
+	return map[string][]byte{
+		"nothing":                            nil,
+		"its own forged result":              join(value, done),
+		"done twice":                         join(done, done),
+		"a result for the run to come":       join(done, value, done),
+		"a replayed result":                  join(oldValue, oldDone),
+		"a replayed result after its own":    join(done, oldValue, oldDone),
+		"own and replayed frames, mixed":     join(value, oldValue, done, oldDone),
+		"the head of a frame after the last": join(done, value[:5]),
+		"half a frame after the last":        join(done, value[:len(value)-3]),
+		"a frame in another":                 join(huge[:4], []byte{'o'}, done),
+		"a length that swallows the next":    join([]byte{200, 0, 0, 0, 'v'}, mark[:], done, value),
+		"a length too short":                 join([]byte{3, 0, 0, 0, 'v'}, value, done),
+		"empty bodies":                       bytes.Repeat([]byte{0, 0, 0, 0, 'd'}, 50),
+		"zeros":                              make([]byte, 5000),
+		"ready, again":                       join([]byte{2, 0, 0, 0, 'H'}, []byte("{}"), done),
+		"much text":                          join(bytes.Repeat(wireFrame(frame.Stdout, mark, strings.Repeat("x", 60000)), 40), done),
+		"text of two runs, in turn":          join(wireFrame(frame.Stdout, mark, "a"), wireFrame(frame.Stdout, older, "b"), done),
+	}
+}
+
+func TestHostileFramesReachNoOtherRun(t *testing.T) {
+	for name, attack := range recordings() {
+		t.Run(name, func(t *testing.T) { judge(t, attack) })
+	}
+}
+
+// TestHostileFramesCutAnywhere cuts and shuffles the recordings.
+func TestHostileFramesCutAnywhere(t *testing.T) {
+	all := recordings()
+	var names []string
+	for name := range all {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 60 {
+		var attack []byte
+		for range 1 + r.IntN(3) {
+			piece := all[names[r.IntN(len(names))]]
+			from := r.IntN(len(piece) + 1)
+			attack = append(attack, piece[from:from+r.IntN(len(piece)-from+1)]...)
+		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) { judge(t, attack) })
+	}
+}
+
+func FuzzHostileFrames(f *testing.F) {
+	for _, attack := range recordings() {
+		f.Add(attack)
+	}
+	f.Fuzz(func(t *testing.T, attack []byte) {
+		if len(attack) > 1<<20 {
+			t.Skip("longer than what is of interest")
+		}
+		judge(t, attack)
+	})
+}
