@@ -71,9 +71,16 @@ func mysqlBegin(ctx context.Context, c *sql.Conn, write bool) (tx, error) {
 	if end, ok := ctx.Deadline(); ok {
 		// The server would go on after we left. MariaDB and MySQL have different
 		// names for it; older servers have none.
-		left := max(time.Until(end), time.Millisecond)
+		left := time.Until(end) + serverGrace
 		if _, err := c.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %f", left.Seconds())); err != nil {
 			_, _ = c.ExecContext(ctx, fmt.Sprintf("SET SESSION max_execution_time = %d", left.Milliseconds()))
+		}
+	}
+	if !write {
+		// For statements that end the transaction before they begin, such as
+		// CREATE TABLE.
+		if _, err := c.ExecContext(ctx, "SET SESSION TRANSACTION READ ONLY"); err != nil {
+			return nil, err
 		}
 	}
 	t, err := c.BeginTx(ctx, &sql.TxOptions{ReadOnly: !write})

@@ -49,7 +49,7 @@ func postgresBegin(ctx context.Context, c *sql.Conn, write bool) (tx, error) {
 		return nil, err
 	}
 	if end, ok := ctx.Deadline(); ok { // else the server would go on after we left
-		limit := fmt.Sprintf("SET LOCAL statement_timeout = %d", max(time.Until(end).Milliseconds(), 1))
+		limit := fmt.Sprintf("SET LOCAL statement_timeout = %d", (time.Until(end) + serverGrace).Milliseconds())
 		if _, err := t.ExecContext(ctx, limit); err != nil {
 			return nil, errors.Join(err, t.Rollback())
 		}

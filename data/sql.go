@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/strandsgo/strands/table"
 )
@@ -32,6 +33,10 @@ func (e *sqlEngine) tableName(name string) string {
 	}
 	return e.name(name)
 }
+
+// serverGrace is how much longer than we a server waits before it stops a
+// statement: the better error is ours.
+const serverGrace = time.Second
 
 // tx is a *sql.Tx, or a connection that needs none.
 type tx interface {

@@ -1,0 +1,139 @@
+//go:build unix
+
+package servertest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Postgres starts PostgreSQL and returns its address; its user is a superuser.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	root, bin, err := postgres(t)
+	if err != nil {
+		missing(t, "there is no PostgreSQL (install the package postgresql): %v", err)
+	}
+	dir := short(t)
+	var as *syscall.Credential
+	if os.Geteuid() == 0 { // the server refuses to run as root
+		as = nobody(t)
+		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := func(name string, args ...string) *exec.Cmd {
+		cmd := exec.Command(filepath.Join(bin, name), args...)
+		cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Credential: as}
+		if root != "" {
+			cmd.Env = libraries(root)
+		}
+		return cmd
+	}
+	data := filepath.Join(dir, "data")
+	if out, err := program("initdb", "--no-sync", "--auth=trust", "--username=strands", "-D", data).CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	start(t, program("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-F"), "ready to accept connections")
+	return "postgres:///postgres?user=strands&host=" + dir
+}
+
+// postgres finds the programs, and what they were unpacked into; "" = they are
+// the machine's own.
+func postgres(t testing.TB) (root, bin string, err error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return "", filepath.Dir(path), nil
+		}
+	}
+	const pattern = "usr/lib/postgresql/*/bin/initdb" // where Debian has them
+	if found, _ := filepath.Glob("/" + pattern); len(found) > 0 {
+		return "", filepath.Dir(found[len(found)-1]), nil
+	}
+	out, err := command("", "apt-cache", "depends", "--no-recommends", "--no-suggests", "postgresql")
+	if err != nil {
+		return "", "", err
+	}
+	_, version, _ := strings.Cut(string(out), "Depends: ")
+	version = strings.Fields(version + " ?")[0]
+	root, err = debian(t, version, "libpq5", "libllvm14", "libicu72", "libxslt1.1")
+	if err != nil {
+		return "", "", err
+	}
+	found, _ := filepath.Glob(filepath.Join(root, pattern))
+	if len(found) == 0 {
+		return "", "", fmt.Errorf("%s has no initdb", version)
+	}
+	return root, filepath.Dir(found[0]), nil
+}
+
+func nobody(t testing.TB) *syscall.Credential {
+	t.Helper()
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
+	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
+	if errUID != nil || errGID != nil {
+		t.Fatal(u)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+// MariaDB starts MariaDB, without accounts, and returns the address of an
+// empty database called test.
+func MariaDB(t testing.TB) string {
+	t.Helper()
+	root, err := debian(t, "mariadb-server-core", "mariadb-common", "libaio1", "libnuma1", "liburing2")
+	if err != nil {
+		missing(t, "there is no MariaDB: %v", err)
+	}
+	dir := short(t)
+	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
+	if err := os.MkdirAll(filepath.Join(data, "test"), 0o755); err != nil { // a folder is a database
+		t.Fatal(err)
+	}
+	share := filepath.Join(root, "usr/share/mysql")
+	cmd := exec.Command(filepath.Join(root, "usr/sbin/mariadbd"), "--no-defaults", "--datadir="+data, "--lc-messages-dir="+share,
+		"--character-sets-dir="+filepath.Join(share, "charsets"), "--skip-networking", "--socket="+socket, "--pid-file="+filepath.Join(dir, "pid"),
+		"--skip-grant-tables", "--innodb-flush-log-at-trx-commit=0", "--secure-file-priv="+dir)
+	if os.Geteuid() == 0 {
+		cmd.Args = append(cmd.Args, "--user=root")
+	}
+	cmd.Env = libraries(root)
+	start(t, cmd, "ready for connections")
+	return "mysql://root@localhost/test?socket=" + socket
+}
+
+// ferretVersion is the last one that keeps documents in SQLite.
+const ferretVersion = "v1.24.0"
+
+// MongoDB starts FerretDB, which speaks MongoDB's protocol, and returns the
+// address of a database called test. It is built from source the first time.
+func MongoDB(t testing.TB) string {
+	t.Helper()
+	bin, err := made(t, "ferretdb-"+ferretVersion, func(dir string) error {
+		cmd := exec.Command("go", "install", "github.com/FerretDB/FerretDB/cmd/ferretdb@"+ferretVersion)
+		cmd.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building FerretDB: %w\n%s", err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		missing(t, "there is no MongoDB server: %v", err)
+	}
+	dir, at := short(t), freePort(t)
+	cmd := exec.Command(filepath.Join(bin, "ferretdb"), "--handler=sqlite", "--sqlite-url=file:"+dir+"/", "--listen-addr="+at,
+		"--state-dir="+dir, "--telemetry=disable", "--debug-addr=-")
+	start(t, cmd, "Listening on")
+	return "mongodb://" + at + "/test"
+}

@@ -1,0 +1,178 @@
+//go:build unix
+
+// Package servertest starts real database servers for tests: those of this
+// machine, or else Debian's packages, which it fetches and unpacks into the
+// cache folder, without installing them. A test that cannot have its server is
+// skipped; where CI is set it fails.
+package servertest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const patience = time.Minute // for a server to be ready, on a busy machine
+
+// missing skips t, or fails it in CI.
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// Cache is a folder that outlives the tests.
+func cache(t testing.TB, name string) string {
+	t.Helper()
+	root := os.Getenv("STRANDS_CACHE")
+	if root == "" {
+		var err error
+		if root, err = os.UserCacheDir(); err != nil {
+			t.Fatal(err)
+		}
+		root = filepath.Join(root, "strands")
+	}
+	dir := filepath.Join(root, "tests", name)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// made returns a folder of the cache, which make fills the first time. Several
+// processes may want it at once: each makes its own, and one stays.
+func made(t testing.TB, name string, fill func(dir string) error) (string, error) {
+	t.Helper()
+	dir := cache(t, name)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), name+".*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	if err := fill(tmp); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		if _, there := os.Stat(dir); there != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// debian unpacks packages into a folder.
+func debian(t testing.TB, packages ...string) (string, error) {
+	t.Helper()
+	return made(t, packages[0], func(dir string) error {
+		if out, err := command(dir, "apt-get", append([]string{"download"}, packages...)...); err != nil {
+			return fmt.Errorf("apt-get download %s: %w\n%s", strings.Join(packages, " "), err, out)
+		}
+		debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+		if err != nil {
+			return err
+		}
+		for _, deb := range debs {
+			if out, err := command(dir, "dpkg", "-x", deb, dir); err != nil {
+				return fmt.Errorf("dpkg -x: %w\n%s", err, out)
+			}
+			if err := os.Remove(deb); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func command(dir, name string, args ...string) ([]byte, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	return cmd.CombinedOutput()
+}
+
+// libraries is the environment in which the programs of an unpacked package
+// find its libraries.
+func libraries(root string) []string {
+	folders, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu")) // the pattern is right
+	more, _ := filepath.Glob(filepath.Join(root, "lib/*-linux-gnu"))
+	return append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(slices.Concat(folders, more), ":"))
+}
+
+// short is a folder whose path is short enough for a socket.
+func short(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "srv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// start runs a server until the test ends, and waits until it says ready.
+func start(t testing.TB, cmd *exec.Cmd, ready string) {
+	t.Helper()
+	r, w := io.Pipe()
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		w.Close()
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGQUIT) // PostgreSQL's word for: at once
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+	})
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	var said bytes.Buffer
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		fmt.Fprintln(&said, lines.Text())
+		if strings.Contains(lines.Text(), ready) {
+			go io.Copy(io.Discard, r) // else the server would block
+			return
+		}
+	}
+	t.Fatalf("%s ended before it was ready:\n%s", cmd.Path, said.String())
+}
+
+// freePort is a port of loopback that nobody listens on now.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
