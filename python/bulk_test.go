@@ -4,7 +4,6 @@ package python
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -34,16 +33,6 @@ func openFiles(t *testing.T) int {
 		}
 	}
 	return n
-}
-
-// takeBytes is a tool that keeps what it is given.
-func takeBytes(got *[][]byte) strands.Tool {
-	return strands.NewTool("take", "Takes.", func(_ context.Context, in struct {
-		Data Bytes `json:"data"`
-	}) (int, error) {
-		*got = append(*got, in.Data)
-		return len(in.Data), nil
-	})
 }
 
 // receiveFile reads a reply that carries a descriptor.
