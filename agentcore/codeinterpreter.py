@@ -40,21 +40,23 @@ def clear() -> None:
 
 def listing(path: str) -> None:
     """Print the entries of a directory, hidden ones too, one level deep."""
+    found: list[dict[str, Any]] = []
     try:
-        entries = sorted(os.scandir(_open_directory(path)), key=lambda e: e.name)
+        at = _open_directory(path)
+        try:
+            for name in sorted(os.listdir(at)):
+                try:
+                    info = os.stat(name, dir_fd=at, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # a task has just removed it
+                directory = stat.S_ISDIR(info.st_mode)
+                if directory or stat.S_ISREG(info.st_mode):
+                    name = f"{path}/{name}" if path else name
+                    found.append({"name": name, "directory": directory, "size": 0 if directory else info.st_size})
+        finally:
+            os.close(at)
     except OSError as e:
         _fail(f"{path or '.'}: {e.strerror}")
-    found: list[dict[str, Any]] = []
-    for entry in entries:
-        try:
-            info = entry.stat(follow_symlinks=False)
-        except OSError:
-            continue
-        directory = stat.S_ISDIR(info.st_mode)
-        if not directory and not stat.S_ISREG(info.st_mode):
-            continue
-        name = f"{path}/{entry.name}" if path else entry.name
-        found.append({"name": name, "directory": directory, "size": 0 if directory else info.st_size})
     _answer(found)
 
 
@@ -94,13 +96,13 @@ def _open_directory(path: str) -> int:
 
 def command(line: str) -> None:
     """Run a line in a fresh shell and pass on what it prints, and its status."""
-    p = _shell(line, subprocess.PIPE, subprocess.PIPE)
-    try:
-        _pass_on(p)
-        status = p.wait()
-    except BaseException:
-        _kill(p)
-        raise
+    with _shell(line, subprocess.PIPE, subprocess.PIPE) as p:
+        try:
+            _pass_on(p)
+            status = p.wait()
+        except BaseException:
+            _kill(p)
+            raise
     raise SystemExit(status if status >= 0 else 128 - status)
 
 
@@ -174,6 +176,10 @@ class _Task:
             self.canceled = True
             _kill(self.process)
 
+    def close(self) -> None:
+        self.out.close()
+        self.err.close()
+
     def tell(self) -> dict[str, Any]:
         status = self.status()
         code = self.process.returncode
@@ -193,7 +199,7 @@ def start(name: str, line: str) -> None:
     """Start a line in the background."""
     if len(_tasks) >= _TASKS:
         for old in [n for n, t in _tasks.items() if t.status() != "working"]:
-            del _tasks[old]
+            _tasks.pop(old).close()
     if len(_tasks) >= _TASKS:
         _fail(f"{_TASKS} tasks are running; stop one")
     _tasks[name] = _Task(line)
@@ -272,7 +278,8 @@ def script(argv: list[str], request: str) -> None:
     try:
         reply = _scripts.run(request)
     except (EOFError, BrokenPipeError):
-        status = _scripts.process.wait()
+        with _scripts.process as ended:
+            status = ended.wait()
         _scripts = None
         sys.stderr.write(f"JavaScript ended ({_ending(status)}): its variables are gone, Python's are not.\n")
         raise SystemExit(1) from None

@@ -468,8 +468,8 @@ func (c *dialogue) python31() {
 			c.t.Errorf("%s: the text %q lacks the error", test.code, r.text())
 		}
 	}
-	r := c.python(id, "print('x' * 3_000_000)")
-	if n := len(r.stdout()); n < 1<<19 || n > 2<<20 || !strings.Contains(r.stdout(), "left out") {
+	r := c.python(id, "print('x' * 9_000_000)")
+	if n := len(r.stdout()); n < 3<<20 || n > 5<<20 || !strings.Contains(r.stdout(), "left out") {
 		c.t.Errorf("a long output has %d bytes", n)
 	}
 }
@@ -555,6 +555,10 @@ func (c *dialogue) figures39() {
 		if want := 1 + strings.Count(code, "figure"); pictures != want {
 			c.t.Errorf("%s: %d pictures, want %d", code, pictures, want)
 		}
+	}
+	own := c.python(id, "import base64, io; b = io.BytesIO(); plt.plot([1]); plt.savefig(b); print(base64.b64encode(b.getvalue()).decode())")
+	if len(own.content()) != 1 || !strings.HasPrefix(own.stdout(), "iVBORw0KGgo") {
+		c.t.Errorf("code that prints its picture: %d blocks", len(own.content()))
 	}
 	c.python(id, "plt.plot([1]); plt.savefig('chart.png')")
 	if got := c.result(id, "readFiles", in{"paths": []string{"chart.png"}}).file("chart.png"); !bytes.HasPrefix(got, []byte("\x89PNG")) {

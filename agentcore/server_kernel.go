@@ -53,7 +53,7 @@ func sessionOptions(o python.Options) python.Options {
 		o.Timeout = -1 // the session's own end is one
 	}
 	if o.Limits.Output == 0 {
-		o.Limits.Output = 1 << 20
+		o.Limits.Output = 4 << 20 // a few pictures as base64; boto3 takes 24 MiB at once
 	}
 	if o.Limits.Disk == 0 {
 		o.Limits.Disk = 1 << 30 // a few files of the size that can be sent
