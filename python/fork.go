@@ -36,10 +36,17 @@ type ForkError struct {
 	Threads []string // that run, by name: a fork would not have them
 	Tasks   []string // of asyncio, likewise
 	Never   bool     // this session can never be forked
+
+	undo bool // it is about undoing
 }
 
 // Error implements error.
-func (e *ForkError) Error() string { return "python: cannot fork the session: " + e.Reason }
+func (e *ForkError) Error() string {
+	if e.undo {
+		return "python: cannot undo the snippet: " + e.Reason
+	}
+	return "python: cannot fork the session: " + e.Reason
+}
 
 // forkPatience is how long a worker may take to fork.
 const forkPatience = 10 * time.Second
@@ -212,6 +219,8 @@ func refusal(threads, tasks []string, message string) error {
 	switch {
 	case len(e.Tasks) > 0:
 		e.Reason = fmt.Sprintf("%d asyncio tasks are pending (%s): await or cancel them first", len(e.Tasks), strings.Join(e.Tasks, ", "))
+	case len(e.Threads) > 0 && message != "":
+		e.Reason = fmt.Sprintf("%d threads of libraries are at work (%s): wait for them", len(e.Threads), strings.Join(e.Threads, ", "))
 	case len(e.Threads) > 0:
 		e.Reason = fmt.Sprintf("%d threads are running (%s): end or join them first", len(e.Threads), strings.Join(e.Threads, ", "))
 	}

@@ -1,7 +1,6 @@
 package python
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,10 +62,12 @@ func (u *Undone) String() string {
 	if u.Pictures > 0 {
 		left = append(left, fmt.Sprintf("%d pictures shown", u.Pictures))
 	}
-	if len(left) == 0 {
-		return b.String()
+	if len(left) > 0 {
+		fmt.Fprintf(&b, " Not undone: %s.", strings.Join(left, "; "))
 	}
-	fmt.Fprintf(&b, " Not undone: %s.", strings.Join(left, "; "))
+	if len(u.Threads) > 0 {
+		fmt.Fprintf(&b, " Libraries lost threads (%s): one that hangs now needs a fresh session.", strings.Join(u.Threads, ", "))
+	}
 	return b.String()
 }
 
@@ -80,7 +81,19 @@ type before struct {
 	shown  int
 }
 
-var errNoSnippet = &ForkError{Reason: "there is no snippet to undo: none has run since the last one was undone, or the state was reset"}
+// missing says why there is no worker to go back to.
+func (b *before) missing() error {
+	if b.why == nil {
+		return &ForkError{undo: true, Reason: "none has run since the last one was undone, or the state was reset"}
+	}
+	e, ok := errors.AsType[*ForkError](b.why)
+	if !ok {
+		return fmt.Errorf("python: cannot undo the snippet: %w", b.why)
+	}
+	told := *e
+	told.undo = true
+	return &told
+}
 
 // checkpoint keeps the state in w, if that is wanted. It does not fail: a
 // snippet that cannot be undone is told so.
@@ -116,7 +129,7 @@ func (s *session) dropCheckpoint() {
 // Undo implements Undoer.
 func (s *session) Undo(ctx context.Context) (*Undone, error) {
 	if !s.opts.Undo && !s.opts.Atomic {
-		return nil, &ForkError{Reason: "the state from before a snippet is not kept: open the session with Options.Undo", Never: true}
+		return nil, &ForkError{undo: true, Never: true, Reason: "the state from before it is not kept: open the session with Options.Undo"}
 	}
 	if err := s.acquire(ctx); err != nil {
 		return nil, err
@@ -135,7 +148,7 @@ func (s *session) goBack(ctx context.Context) (*Undone, error) {
 	s.before = before{}
 	s.mu.Unlock()
 	if b.worker == nil {
-		return nil, cmp.Or(b.why, error(errNoSnippet))
+		return nil, b.missing()
 	}
 	u := &Undone{Calls: b.calls, Sent: b.sent, Pictures: b.shown, Threads: b.worker.missing}
 	if err := b.worker.news(ctx, u); err != nil {
@@ -204,7 +217,10 @@ func (s *session) rollBack(r *run, stopped, lost bool) bool {
 		if failed && s.opts.Atomic {
 			note = "what this snippet has done is not rolled back: "
 		}
-		r.warn(note + strings.TrimPrefix(why.Error(), "python: cannot fork the session: "))
+		if e, ok := errors.AsType[*ForkError](why); ok {
+			why = errors.New(e.Reason)
+		}
+		r.warn(note + why.Error())
 		return false
 	}
 	if !failed || !s.opts.Atomic {

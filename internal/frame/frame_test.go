@@ -202,7 +202,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0x7f, 'p', 1, 2, 3}, 2)
 	f.Add(append(good[:6:6], good...), 64)
 	f.Add(raw(Picture, &run1, bytes.Repeat([]byte{7}, 100*kib)), 4096)
-	states := []string{WhileStarting, WhileRunning, WhileListing, WhileGetting, WhilePutting}
+	states := []string{WhileStarting, WhileRunning, WhileListing, WhileGetting, WhilePutting, WhileForking, WhileTelling}
 	f.Fuzz(func(t *testing.T, stream []byte, step int) {
 		r := NewReader(&steps{stream, min(max(step, 1), 1<<16)})
 		taken := 0

@@ -62,11 +62,12 @@ def _check(cells: Cells) -> None:
         raise Refusal(tasks=tasks)
     cells.loop.retire_threads()
     for _ in range(_PATIENCE):
-        threads = _threads() or _busy()
-        if not threads:
+        threads = _threads()
+        busy = [] if threads else _busy()
+        if not (threads or busy):
             return
         _sleep(_PAUSE)
-    raise Refusal(threads=threads)
+    raise Refusal(threads=threads) if threads else Refusal(threads=busy, message="busy")
 
 
 def _threads() -> list[str]:
