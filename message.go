@@ -155,7 +155,7 @@ type ToolCall struct {
 	Name        string          `json:"name"`
 	Input       json.RawMessage `json:"input"`               // a JSON object
 	Signature   string          `json:"signature,omitempty"` // of the reasoning that led here; goes back to the provider unchanged
-	Attachments []Attachment    `json:"-"`                   // big data that came with the call
+	Attachments []Attachment    `json:"-"`                   // big data that came with the call; readable until it returns
 }
 
 // ToolResult answers the ToolCall with ID CallID.
@@ -169,7 +169,10 @@ type ToolResult struct {
 	// encoding/json can marshal. It is never stored and never sent to a model;
 	// a hook that replaces Parts must clear it.
 	Value any `json:"-"`
-	// Attachments are big data handed to a caller in Python.
+	// Attachments are big data handed to a caller in Python, which gets them
+	// instead of Value and Parts: one as itself, several as a list. Arrow data
+	// (application/vnd.apache.arrow.stream) becomes a DataFrame, the rest bytes.
+	// A hook that replaces Parts must clear them too.
 	Attachments []Attachment `json:"-"`
 }
 

@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -264,4 +265,76 @@ assert put(rows) == 2`)
 	if want := [][]any{{1.0, "x"}, {2.5, nil}}; !reflect.DeepEqual(rowsOf(got[0]), want) {
 		t.Errorf("rows %v, want %v", rowsOf(got[0]), want)
 	}
+}
+
+// TestPandasWithoutPyarrow: a DataFrame all the same, with its types.
+func TestPandasWithoutPyarrow(t *testing.T) {
+	type row struct {
+		ID    int       `json:"id"`
+		Name  *string   `json:"name"`
+		At    time.Time `json:"at"`
+		Price Decimal   `json:"price"`
+	}
+	var got []table.Table
+	i := &python.Sandboxed{Logger: quiet()}
+	t.Cleanup(func() { i.Close() })
+	o := withPandas(tool("get", func() (table.Table, error) {
+		a := "a"
+		day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		return table.FromStructs([]row{{1, &a, day, Decimal{110}}, {2, nil, day.AddDate(0, 0, 1), Decimal{5}}})
+	}), taker(&got))
+	o.Requirements, o.Preload = []string{"pandas>=2"}, []string{"pandas"}
+	s, err := i.Open(t.Context(), o)
+	if e, ok := errors.AsType[*python.InstallError](err); ok && e.Unreachable && os.Getenv("CI") != "true" {
+		t.Skipf("pandas: the package index cannot be reached: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	good(t, s, `
+import pandas as pd, decimal, importlib.util
+assert importlib.util.find_spec("pyarrow") is None
+df = get()
+assert type(df) is pd.DataFrame and list(df.columns) == ["id", "name", "at", "price"], df
+assert str(df["at"].dtype).startswith("datetime64[") and str(df["at"].dtype).endswith("UTC]") and df["id"].dtype == "int64", df.dtypes
+assert df["price"][0] == decimal.Decimal("1.10") and pd.isna(df["name"][1])
+df["n"] = pd.array([None, 3], dtype="Int64")
+df["naive"] = df["at"].dt.tz_localize(None)
+assert put(df) == 2 and put(df[df["id"] > 5]) == 0`)
+	want := "[id int64 name utf8 at timestamp[us, tz=UTC] price utf8 n int64 naive timestamp[us]]"
+	var columns []string
+	for _, f := range got[0].Schema().Fields() {
+		columns = append(columns, f.Name+" "+f.Type.String())
+	}
+	if fmt.Sprint(columns) != want {
+		t.Errorf("columns %v, want %s", columns, want)
+	}
+	if row := rowsOf(got[0])[1]; row[0] != int64(2) || row[1] != nil || row[4] != int64(3) || row[5] != time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC) {
+		t.Errorf("the second row is %v", row)
+	}
+}
+
+// TestAttachmentsOfATool: a tool may attach the bytes of a table itself.
+func TestAttachmentsOfATool(t *testing.T) {
+	tb, err := table.FromStructs([]struct{ A int }{{1}, {2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := tb.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := strands.NewRawTool(strands.ToolSpec{Name: "raw", Description: "Gives.", InputSchema: []byte(`{"type":"object"}`)},
+		func(context.Context, *strands.ToolCall) (*strands.ToolResult, error) {
+			return &strands.ToolResult{Parts: []strands.Part{strands.Text("two rows")}, Attachments: []strands.Attachment{
+				{MIME: table.MIME, Size: int64(b.Len()), Data: bytes.NewReader(b.Bytes())},
+				{MIME: "text/plain", Size: 3, Data: strings.NewReader("abc")},
+			}}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := session(t, raw)
+	good(t, s, `df, text = raw()
+assert list(df["A"]) == [1, 2] and text == b"abc"`)
 }
