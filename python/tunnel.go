@@ -22,11 +22,10 @@ const (
 	turnMost    = 16 << 20               // of a turn
 	turnWait    = 500 * time.Millisecond // that the kernel waits for the worker: an interrupt waits as long
 	turnGrace   = 60 * time.Second       // beyond that, until the kernel is taken for dead
-	lookFirst   = 2 * time.Millisecond   // between two looks at a worker that waits for Go
+	lookFirst   = 10 * time.Millisecond  // between two looks at a worker that waits for Go
 	lookLast    = 250 * time.Millisecond
 	unreadMost  = 32 << 20
 	cpuPatience = 10 * time.Second
-	letterPause = 20 * time.Millisecond // that a look waits at the worker
 )
 
 // tunnel is a worker in a remote session. One goroutine takes turns: it hands
@@ -99,8 +98,12 @@ func (t *tunnel) loop(ctx context.Context) {
 			}
 			select {
 			case <-t.conn.wake:
-				look = lookFirst
+				pause.Stop()
+				continue
 			case <-pause.C:
+				if wait, now = t.next(0); !now {
+					continue
+				}
 				look = min(2*look, lookLast)
 			case <-over:
 				t.fail(errors.New(what))
@@ -108,10 +111,8 @@ func (t *tunnel) loop(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			pause.Stop()
-			if wait, now = t.next(0); !now {
-				continue
-			}
+		} else {
+			look = lookFirst
 		}
 		if !t.turn(ctx, wait) {
 			return
@@ -133,7 +134,7 @@ func (t *tunnel) next(look time.Duration) (wait time.Duration, now bool) {
 	case unread > unreadMost:
 		return -1, false
 	case t.traffic.calls > 0 && unsent > 0:
-		return letterPause, true
+		return 0, true
 	case unsent > 0:
 		return turnWait, true
 	case !t.traffic.busy:
@@ -141,7 +142,7 @@ func (t *tunnel) next(look time.Duration) (wait time.Duration, now bool) {
 	case t.traffic.calls > 0 && look > 0:
 		return look, false
 	case t.traffic.calls > 0:
-		return letterPause, true
+		return 0, true
 	}
 	return turnWait, true
 }
