@@ -200,6 +200,21 @@ func (x *bm25f) idf(term string) float64 {
 	return math.Log(1 + (float64(len(x.ids))-n+.5)/(n+.5))
 }
 
+// ceiling is what a document would score that had the words of a query beyond
+// measure. Words that are in no document count as if they were in one.
+func (x *bm25f) ceiling(words string) float64 {
+	sum := 0.0
+	rare := math.Log(1 + (float64(len(x.ids))+.5)/1.5)
+	for _, t := range queryTerms(words) {
+		if idf := x.idf(t); idf > 0 {
+			sum += idf
+		} else {
+			sum += rare
+		}
+	}
+	return max(sum*(bm25K1+1), 1e-9)
+}
+
 // scratch holds a query's scores, all zero between queries, which are frequent
 // while bundles are large.
 var scratch sync.Pool

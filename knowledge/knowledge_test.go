@@ -445,6 +445,11 @@ func TestLibrary(t *testing.T) {
 	if err != nil || !strings.Contains(ids(f), "two/pie") || !strings.Contains(ids(f), "one/stats/regression") {
 		t.Errorf("%s, %v", ids(f), err)
 	}
+	for query, want := range map[string]string{"least squares": "one/stats/regression", "under:two linear": "two/pie", "under:one/stats/ linear": "one/stats/regression", "under:stats squares": "one/stats/regression one/stats/clustering"} {
+		if f, err := l.Find(t.Context(), query, knowledge.FindOptions{}); err != nil || !strings.HasPrefix(ids(f), want) || strings.HasPrefix(query, "under:two") != strings.Contains(ids(f), "two/") {
+			t.Errorf("%q: %s, %v", query, ids(f), err)
+		}
+	}
 	r, err := l.Read("two/pie", knowledge.ReadOptions{})
 	if err != nil || r.ID != "two/pie" || !strings.Contains(r.Text, "Bake") {
 		t.Errorf("%+v, %v", r, err)

@@ -28,20 +28,30 @@ func NewLibrary(bundles ...*Bundle) (*Library, error) {
 	return &Library{slices.Clone(bundles)}, nil
 }
 
-// Find asks every bundle and merges their answers by reciprocal rank: scores
-// of different collections do not compare.
+// Find asks every bundle, or those that an under: filter names, and merges their
+// answers. Scores of different collections do not compare: with keyword indexes
+// the share counts of what a concept could have scored at best, with others
+// the rank.
 func (l *Library) Find(ctx context.Context, query string, o FindOptions) (*Found, error) {
 	all := &Found{Query: query}
 	missing := map[string]int{}
-	for _, b := range l.bundles {
-		f, err := b.Find(ctx, query, o)
+	bundles, inside := l.route(query)
+	byShare := !slices.ContainsFunc(bundles, func(b *Bundle) bool { return b.opts.Index != nil })
+	for i, b := range bundles {
+		f, err := b.Find(ctx, inside[i], o)
 		if err != nil {
 			return nil, err
+		}
+		ceiling := 1.0
+		if s := b.state.Load(); byShare {
+			ceiling = s.keywords.ceiling(parseQuestion(inside[i]).words)
 		}
 		for rank, m := range f.Results {
 			m.ID = b.name + "/" + m.ID
 			m.Path = strings.TrimSuffix(b.name+" > "+m.Path, " > ")
-			m.Score = 1 / float64(rrfK+rank+1)
+			if m.Score /= ceiling; !byShare {
+				m.Score = 1 / float64(rrfK+rank+1)
+			}
 			all.Results = append(all.Results, m)
 		}
 		for _, w := range f.Missing {
@@ -52,7 +62,7 @@ func (l *Library) Find(ctx context.Context, query string, o FindOptions) (*Found
 	slices.SortStableFunc(all.Results, func(x, y Match) int { return cmp.Compare(y.Score, x.Score) })
 	all.Results = all.Results[:min(len(all.Results), cmp.Or(o.Limit, 5))]
 	for w, n := range missing {
-		if n == len(l.bundles) {
+		if n == len(bundles) {
 			all.Missing = append(all.Missing, w)
 		}
 	}
@@ -61,6 +71,28 @@ func (l *Library) Find(ctx context.Context, query string, o FindOptions) (*Found
 		all.Near = nil
 	}
 	return all, nil
+}
+
+// route says which bundles a query is for, and what to ask each: an under:
+// filter may begin with the name of one.
+func (l *Library) route(query string) (bundles []*Bundle, inside []string) {
+	for _, b := range l.bundles {
+		q, elsewhere := query, false
+		for _, under := range parseQuestion(query).under {
+			name, rest, _ := strings.Cut(strings.TrimPrefix(under, "/"), "/")
+			if !slices.ContainsFunc(l.bundles, func(b *Bundle) bool { return b.name == name }) {
+				continue // an id within the bundles
+			}
+			if elsewhere = elsewhere || name != b.name; rest != "" {
+				rest = "under:" + rest
+			}
+			q = strings.Replace(q, "under:"+under, rest, 1)
+		}
+		if !elsewhere {
+			bundles, inside = append(bundles, b), append(inside, q)
+		}
+	}
+	return bundles, inside
 }
 
 // pick finds the bundle an id belongs to. Without a bundle's name the id is

@@ -95,6 +95,12 @@ func TestOKFBuild(t *testing.T) {
 	}
 }
 
+func TestOKFLicenses(t *testing.T) {
+	if r := codeagent(t, "okf", "licenses"); r.code != 0 || !strings.Contains(r.stdout, "PDFium Authors") || !strings.Contains(r.stdout, "FreeType") {
+		t.Errorf("exit %d, %d bytes", r.code, len(r.stdout))
+	}
+}
+
 // TestRunDocs: the model of a run looks things up in bundles.
 func TestRunDocs(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())

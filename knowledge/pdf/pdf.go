@@ -8,6 +8,7 @@ package pdf
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,13 @@ import (
 // Version names the converter in what it makes. A change of its output
 // changes it, so that bundles are made anew.
 const Version = "strands-go/pdf-2"
+
+// Licenses are the texts of the licences of PDFium and of what it is made of. A
+// program that uses this package has them inside, and should be able to show
+// them.
+//
+//go:embed THIRD_PARTY.txt
+var Licenses string
 
 // Options say how a document is converted. The zero value drops nothing.
 type Options struct {

@@ -104,9 +104,15 @@ func (c *cleaner) body(title string, lines []line) string {
 	return b.String()
 }
 
-// gap says whether the page leaves room above line i.
+// gap says whether the page leaves room above line i. A line that was broken at
+// hyphens is taller by a line for each.
 func gap(lines []line, i int) bool {
-	return i > 0 && lines[i].page == lines[i-1].page && lines[i].top-lines[i-1].top > 1.8*max(lines[i].size, lines[i-1].size, 6)
+	if i == 0 || lines[i].page != lines[i-1].page {
+		return false
+	}
+	size := max(lines[i].size, lines[i-1].size, 6)
+	broken := float64(strings.Count(lines[i-1].text, string(endHyphen)))
+	return lines[i].top-lines[i-1].top > size*(1.8+1.3*broken)
 }
 
 // codeLines counts the lines of code at the front.

@@ -25,7 +25,7 @@ func newOKF() *cobra.Command {
 			return usagef("say what to do: build, find, read, children, toc, grep or check (%s --help tells more)", cmd.CommandPath())
 		},
 	}
-	cmd.AddCommand(newBuild(), newBuildWorker(), newFind(), newRead(), newChildren(), newTOC(), newGrep(), newCheck())
+	cmd.AddCommand(newBuild(), newBuildWorker(), newFind(), newRead(), newChildren(), newTOC(), newGrep(), newCheck(), newLicenses())
 	return cmd
 }
 
@@ -58,6 +58,17 @@ func (b *progressBar) show(done, total int) {
 func (b *progressBar) end() {
 	if b.shown > 0 {
 		fmt.Fprint(b.out, "\r\x1b[K")
+	}
+}
+
+// newLicenses shows what comes with the converter of PDF documents.
+func newLicenses() *cobra.Command {
+	return &cobra.Command{
+		Use: "licenses", Short: "Print the licences of the PDF converter's third-party software", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), pdf.Licenses)
+			return err
+		},
 	}
 }
 
