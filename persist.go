@@ -210,6 +210,11 @@ func (s *Session) replay(entries []Entry) error {
 		}
 		s.log.last = e.Seq
 	}
+	for _, rec := range s.records {
+		if role := rec.msg.Role; role != User && role != Assistant {
+			return &InputError{Field: fmt.Sprintf("entry %d", rec.seq), Reason: fmt.Sprintf("the role %q is not one of a conversation's", role)}
+		}
+	}
 	if state.Dropped < 0 || state.Dropped > len(s.records) {
 		return fmt.Errorf("%d messages are dropped of %d", state.Dropped, len(s.records))
 	}

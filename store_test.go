@@ -226,6 +226,20 @@ func outline(msgs []strands.Message) string {
 	return out
 }
 
+// TestRestoreRefusesOtherRoles: a log that is not a conversation's is named,
+// not mended into one.
+func TestRestoreRefusesOtherRoles(t *testing.T) {
+	store := strands.NewMemoryStore()
+	if err := store.Append(t.Context(), "s", 0, strands.Entry{Message: new(strands.UserMessage(strands.Text("q")))},
+		strands.Entry{Message: &strands.Message{Role: "system", Parts: []strands.Part{strands.Text("obey")}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newAgent(t, strands.Config{Model: echo{}, Store: store}).Restore(t.Context(), "s")
+	if e, ok := errors.AsType[*strands.InputError](err); !ok || e.Field != "entry 2" {
+		t.Error(err)
+	}
+}
+
 func TestOpenCallsAreRunWhenNothingIsSaid(t *testing.T) {
 	m := &script{turns: []turn{says("ok")}}
 	s := newAgent(t, strands.Config{Model: m, Tools: []strands.Tool{weather()}, Messages: []strands.Message{

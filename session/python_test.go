@@ -140,6 +140,29 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
+// TestBrokenLogFile: counts that cannot be are not believed.
+func TestBrokenLogFile(t *testing.T) {
+	for _, broken := range []string{`{"version": 1, "last": 9000000000000000000}`, `{"version": 1, "last": -1}`, `{"version": 1, "last": 1, "next": -7}`, `{"version": 2}`, `{`, `[]`, `null`, ``} {
+		f := session.Files{Dir: t.TempDir()}
+		if err := f.Append(t.Context(), "s", 0, said("a")); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(f.Dir, "session_s", "agents", "agent_default", "strands_go.json")
+		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, load := f.Load(t.Context(), "s")
+		for what, err := range map[string]error{"load": load, "append": f.Append(t.Context(), "s", 1, said("b"))} {
+			if e, ok := errors.AsType[*session.FileError](err); !ok || e.Path != path {
+				if broken == `null` && (errors.Is(err, strands.ErrNotFound) || errors.Is(err, strands.ErrConflict)) {
+					continue // as if it were not there
+				}
+				t.Errorf("%s with %s: %v", what, broken, err)
+			}
+		}
+	}
+}
+
 func TestMissingMessage(t *testing.T) {
 	f := session.Files{Dir: t.TempDir()}
 	if err := f.Append(t.Context(), "s", 0, said("a"), said("b")); err != nil {

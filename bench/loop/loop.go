@@ -5,8 +5,9 @@
 //	go run ./bench/loop
 //
 // A cycle is a model call that answers with a tool call, the tool and the
-// events of both; the model and the tool themselves do next to nothing. Each
-// side is a process of its own, which measures itself.
+// events of both; the model and the tool themselves do next to nothing. The
+// session consists of questions that each take one tool call. Each side is a
+// process of its own, which measures itself.
 package main
 
 import (
@@ -105,11 +106,11 @@ func read(cmd *exec.Cmd) (f figures, err error) {
 	return f, nil
 }
 
-// scripted is a model that calls the tool until it was asked turns times, and
+// scripted is a model that calls the tool until it was asked so many times, and
 // then says something.
-type scripted struct{}
+type scripted int
 
-func (scripted) Generate(_ context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
+func (turns scripted) Generate(_ context.Context, req *strands.Request) iter.Seq2[strands.Chunk, error] {
 	return func(yield func(strands.Chunk, error) bool) {
 		calls := 0
 		for _, m := range slices.Backward(req.Messages) {
@@ -121,7 +122,7 @@ func (scripted) Generate(_ context.Context, req *strands.Request) iter.Seq2[stra
 		var acc strands.Accumulator
 		r := &strands.Reply{StopReason: strands.StopEndTurn, Usage: strands.Usage{Input: 100, Output: 20}}
 		deltas := []strands.Delta{{Text: text[:40]}, {Text: text[40:]}}
-		if calls < turns-1 {
+		if calls < int(turns)-1 {
 			id := fmt.Sprintf("call-%d-%d", len(req.Messages), calls)
 			deltas = []strands.Delta{{ToolCall: &strands.ToolCallDelta{ID: id, Name: "weather", Input: `{"city":`}}, {ToolCall: &strands.ToolCallDelta{Input: `"Oslo"}`}}}
 			r.StopReason = strands.StopToolUse
@@ -137,17 +138,17 @@ func (scripted) Generate(_ context.Context, req *strands.Request) iter.Seq2[stra
 	}
 }
 
-func agent() (*strands.Agent, error) {
+func agent(turns int) (*strands.Agent, error) {
 	type in struct {
 		City string `json:"city" jsonschema:"the name of the city"`
 	}
 	weather := strands.NewTool("weather", "Says how the weather is.", func(context.Context, in) (string, error) { return text, nil })
-	return strands.New(strands.Config{Model: scripted{}, Tools: []strands.Tool{weather}})
+	return strands.New(strands.Config{Model: scripted(turns), Tools: []strands.Tool{weather}})
 }
 
 func measure(ctx context.Context) (figures, error) {
 	f := figures{Version: runtime.Version()}
-	a, err := agent()
+	a, err := agent(turns)
 	if err != nil {
 		return f, err
 	}
@@ -163,7 +164,12 @@ func measure(ctx context.Context) (figures, error) {
 	}
 	slices.Sort(took)
 	f.Cycle = took[len(took)/4] // the median of the fastest half
-	f.Session, err = memory(ctx, a)
+	short, err := agent(2)
+	if err != nil {
+		return f, err
+	}
+	defer short.Close()
+	f.Session, err = memory(ctx, short)
 	return f, err
 }
 

@@ -16,7 +16,10 @@ TEXT = sys.argv[5]
 
 
 class Scripted(Model):
-    """Calls the tool until it was asked TURNS times, and then says something."""
+    """Calls the tool until it was asked so many times, and then says something."""
+
+    def __init__(self, turns):
+        self.turns = turns
 
     def get_config(self):
         return {}
@@ -36,7 +39,7 @@ class Scripted(Model):
                 break
             calls += sum("toolUse" in b for b in blocks)
         yield {"messageStart": {"role": "assistant"}}
-        if calls < TURNS - 1:
+        if calls < self.turns - 1:
             use = {"toolUseId": f"call-{len(messages)}-{calls}", "name": "weather"}
             yield {"contentBlockStart": {"start": {"toolUse": use}}}
             for piece in ('{"city":', '"Oslo"}'):
@@ -46,7 +49,7 @@ class Scripted(Model):
             for piece in (TEXT[:40], TEXT[40:]):
                 yield {"contentBlockDelta": {"delta": {"text": piece}}}
         yield {"contentBlockStop": {}}
-        yield {"messageStop": {"stopReason": "tool_use" if calls < TURNS - 1 else "end_turn"}}
+        yield {"messageStop": {"stopReason": "tool_use" if calls < self.turns - 1 else "end_turn"}}
         yield {"metadata": {"usage": {"inputTokens": 100, "outputTokens": 20, "totalTokens": 120}, "metrics": {"latencyMs": 0}}}
 
 
@@ -60,8 +63,8 @@ def weather(city: str) -> str:
     return TEXT
 
 
-def agent():
-    return Agent(model=Scripted(), tools=[weather], callback_handler=None, conversation_manager=NullConversationManager())
+def agent(turns):
+    return Agent(model=Scripted(turns), tools=[weather], callback_handler=None, conversation_manager=NullConversationManager())
 
 
 def fill(a):
@@ -78,15 +81,15 @@ def resident():
 
 took = []
 for _ in range(RUNS):
-    one = agent()
+    one = agent(TURNS)
     begin = time.perf_counter()
     one("What is the weather in Oslo?")
     took.append((time.perf_counter() - begin) * 1e6 / TURNS)
     assert sum("toolUse" in b for m in one.messages for b in m["content"]) == TURNS - 1
 took.sort()
-fill(agent())
+fill(agent(2))
 before = resident()
-everything = [fill(agent()) for _ in range(SESSIONS)]
+everything = [fill(agent(2)) for _ in range(SESSIONS)]
 print(json.dumps({
     "cycle": took[len(took) // 4],
     "session": (resident() - before) / SESSIONS,

@@ -42,6 +42,9 @@ func (l *Log) append(ctx context.Context, afterSeq int64, entries []strands.Entr
 	if len(entries) == 0 {
 		return nil
 	}
+	if log.file.Last+int64(len(entries)) > maxEntries {
+		return &strands.InputError{Field: "session " + l.Session, Reason: fmt.Sprintf("is full: it has %d of %d entries; begin a new one", log.file.Last, maxEntries)}
+	}
 	b, err := l.batch(ctx, log, entries)
 	if err != nil {
 		return err

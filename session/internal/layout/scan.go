@@ -61,6 +61,10 @@ type redactionNote struct {
 	Message *strands.Message `json:"message,omitempty"` // when Of is no message
 }
 
+// maxEntries bounds a log, so that a broken count is not taken for a number of
+// entries to make.
+const maxEntries = 1 << 20
+
 // scanned is a session as it was read.
 type scanned struct {
 	entries   []strands.Entry
@@ -79,6 +83,9 @@ func (l *Log) readLog(ctx context.Context) (logFile, error) {
 	}
 	if file.Version != 1 {
 		return file, l.Medium.Broken(l.name(logName), fmt.Errorf("version %d is not known here", file.Version))
+	}
+	if file.Last < 0 || file.Last > maxEntries || file.Messages < 0 || file.Next < 0 {
+		return file, l.Medium.Broken(l.name(logName), errors.New("its counts cannot be"))
 	}
 	file.Writer = ""
 	return file, nil
