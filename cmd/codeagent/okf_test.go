@@ -72,7 +72,7 @@ func TestOKFBuild(t *testing.T) {
 		Concepts, WordsIn, WordsKept int
 		Problems                     []string
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 || report.Concepts != 1 || report.WordsIn != 6 || report.WordsKept != 6 || report.Problems == nil {
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 || report.Concepts != 1 || report.WordsIn != 7 || report.WordsKept != 7 || report.Problems == nil {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	r = codeagent(t, "okf", "find", "--json", out, "class on a train")
