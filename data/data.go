@@ -174,7 +174,7 @@ func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	case open != nil:
 		return open(ctx, address, o)
 	case ok && scheme == "duckdb":
-		return nil, &strands.InputError{Field: "database " + redacted(address), Reason: "DuckDB needs cgo; build with CGO_ENABLED=1 and import data/duckdb"}
+		return nil, &strands.InputError{Field: "database " + redacted(address), Reason: "DuckDB needs cgo and is not built in; build codeagent with CGO_ENABLED=1 and -tags duckdb, or import data/duckdb"}
 	case ok && strings.Contains(address, "://"):
 		return nil, &strands.InputError{Field: "database " + redacted(address), Reason: fmt.Sprintf(
 			"%q is no kind of database; it is one of %s, or a file", scheme, strings.Join(kinds(), ", "))}
