@@ -165,3 +165,25 @@ func TestArtifactsInS3(t *testing.T) {
 		t.Errorf("%+v, saved %v", r, saved)
 	}
 }
+
+// doctor says whose AWS credentials these are, and never shows them.
+func TestDoctorAWS(t *testing.T) {
+	status, body := 200, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>`+
+		`<Arn>arn:aws:iam::123456789012:user/jo</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	defer server.Close()
+	env := []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=hush", "AWS_REGION=eu-west-1", "AWS_ENDPOINT_URL_STS=" + server.URL}
+	r := call{env: env, args: []string{"doctor", "--json"}}.run(t)
+	if !strings.Contains(r.stdout, `"aws":{"caller":"arn:aws:iam::123456789012:user/jo","region":"eu-west-1"}`) || strings.Contains(r.stdout+r.stderr, "hush") {
+		t.Errorf("%+v", r)
+	}
+	status, body = 403, `<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The token is invalid.</Message></Error></ErrorResponse>`
+	r = call{env: env, args: []string{"doctor"}}.run(t)
+	if r.code != 0 || !strings.Contains(r.stdout, "AWS refuses the credentials: InvalidClientTokenId: The token is invalid. (region eu-west-1)") {
+		t.Errorf("%+v", r)
+	}
+}

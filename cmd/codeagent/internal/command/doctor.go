@@ -35,9 +35,11 @@ type checkup struct {
 	Missing   []string          `json:"missing,omitempty"`   // why it is not stronger
 	Warnings  []string          `json:"warnings,omitempty"`
 
-	Installer string   `json:"installer"` // uv or pip
-	Index     string   `json:"index"`     // of packages
-	Keys      []string `json:"keys"`      // names of the variables, never what is in them
+	Installer string       `json:"installer"`     // uv or pip
+	Index     string       `json:"index"`         // of packages
+	AWS       *awsIdentity `json:"aws,omitempty"` // whose credentials are configured; nil = nobody's
+
+	Keys []string `json:"keys"` // names of the variables, never what is in them
 
 	words []python.IsolationWord
 }
@@ -93,6 +95,7 @@ func (f *pythonFlags) examine(ctx context.Context, errOut io.Writer) *checkup {
 		c.Installer = "uv (" + path + ")"
 	}
 	c.Index = packageIndex(ctx, strings.HasPrefix(c.Installer, "uv"))
+	c.AWS = callerIdentity(ctx)
 	for _, name := range modelKeys {
 		if os.Getenv(name) != "" {
 			c.Keys = append(c.Keys, name)
@@ -229,6 +232,7 @@ func (c *checkup) print(w io.Writer) error {
 	}
 	line("installer", c.Installer)
 	line("package index", c.Index)
+	line("aws", c.AWS.String())
 	line("model keys", cmp.Or(strings.Join(c.Keys, ", "), "none; \"codeagent demo\" needs none"))
 	for _, warning := range c.Warnings {
 		line("WARNING", warning)
