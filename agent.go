@@ -32,7 +32,7 @@ type Config struct {
 	Plugins   []Plugin
 
 	Messages []Message      // a session begins with a copy of these
-	Values   map[string]any // and with these values; see Session.Set
+	Values   map[string]any // and with these values, a restored one too where it has none of its own; see Session.Set
 	Store    Store          // nil = sessions are kept in memory only
 
 	Conversation ConversationManager // nil = the history is never shortened

@@ -2,6 +2,7 @@ package strands_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -157,6 +158,46 @@ func TestOnlyWhatChangedIsStored(t *testing.T) {
 		t.Errorf("restored %s, want %s, %v", outline(again.Messages()), outline(s.Messages()), err)
 	} else if _, err := again.Get("k", &k); err != nil || k != 2 {
 		t.Errorf("k is %d, %v", k, err)
+	}
+}
+
+// TestValuesOfTheAgentOutliveARestore: what the agent, or a plugin that is
+// newer than the session, gives is there, unless the session has another value
+// or has deleted it.
+func TestValuesOfTheAgentOutliveARestore(t *testing.T) {
+	store := strands.NewMemoryStore()
+	agent := func(values map[string]any) *strands.Agent {
+		return newAgent(t, strands.Config{Model: echo{}, Store: store, Values: values})
+	}
+	a := agent(map[string]any{"kept": 1, "changed": 1, "deleted": 1})
+	s := a.NewSession()
+	read := func(s *strands.Session) string {
+		b, err := json.Marshal(s.Values())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if _, err := s.Ask(t.Context(), "go"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := a.Restore(t.Context(), s.ID()) // no state was stored
+	if err != nil || read(again) != `{"changed":1,"deleted":1,"kept":1}` {
+		t.Errorf("%s, %v", read(again), err)
+	}
+	if err := errors.Join(s.Set("changed", 2), s.Set("deleted", nil), s.Set("own", 3), s.Set("own", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ask(t.Context(), "go on"); err != nil {
+		t.Fatal(err)
+	}
+	again, err = agent(map[string]any{"kept": 1, "changed": 1, "deleted": 1, "newer": 9}).Restore(t.Context(), s.ID())
+	if err != nil || read(again) != `{"changed":2,"kept":1,"newer":9}` {
+		t.Errorf("%s, %v", read(again), err)
+	}
+	var n int
+	if ok, err := again.Get("deleted", &n); ok || err != nil {
+		t.Errorf("a deleted value is %d, %v", n, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"sync"
@@ -225,7 +226,11 @@ func (s *Session) replay(entries []Entry) error {
 		records = append(records, record{msg: m})
 	}
 	s.records = repair(append(records, s.records[state.Dropped:]...))
-	s.values = copyValues(state.Values)
+	s.values = copyValues(s.agent.values) // a plugin may be newer than the session
+	if s.values == nil {
+		s.values = map[string]rawJSON{}
+	}
+	maps.Copy(s.values, state.Values)
 	if state.Pending != nil && len(openCalls(s.records)) > 0 {
 		s.pending = state.Pending
 	}

@@ -107,26 +107,22 @@ func (s *Session) Set(key string, value any) error {
 	if strings.TrimSpace(key) == "" {
 		return &InputError{Field: "key", Reason: "must not be blank"}
 	}
-	var raw rawJSON
-	if value != nil {
-		b, err := json.Marshal(value)
-		if err != nil {
-			return &InputError{Field: "value of " + key, Reason: err.Error()}
-		}
-		raw = b
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return &InputError{Field: "value of " + key, Reason: err.Error()}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.touched = true
 	s.changed()
-	if value == nil {
+	if _, given := s.agent.values[key]; value == nil && !given {
 		delete(s.values, key)
 		return nil
 	}
 	if s.values == nil {
 		s.values = map[string]rawJSON{}
 	}
-	s.values[key] = raw
+	s.values[key] = raw // null keeps what the agent gives from coming back
 	return nil
 }
 
@@ -135,7 +131,7 @@ func (s *Session) Get(key string, v any) (bool, error) {
 	s.mu.Lock()
 	raw, ok := s.values[key]
 	s.mu.Unlock()
-	if !ok {
+	if !ok || isNull(raw) {
 		return false, nil
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
@@ -229,8 +225,12 @@ func (s *Session) AddHooks(h Hooks) (remove func()) {
 func (s *Session) Values() map[string]json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return copyValues(s.values) // what a key holds is replaced, never changed
+	values := copyValues(s.values) // what a key holds is replaced, never changed
+	maps.DeleteFunc(values, func(_ string, raw rawJSON) bool { return isNull(raw) })
+	return values
 }
+
+func isNull(raw rawJSON) bool { return string(raw) == "null" }
 
 // System returns a copy of the system prompt.
 func (s *Session) System() []Part {
