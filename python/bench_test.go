@@ -119,3 +119,33 @@ func BenchmarkHostCall(b *testing.B) {
 		b.ReportMetric(p99/1000, "p99-µs")
 	})
 }
+
+// BenchmarkBytes is 100 MB of bytes from Go to Python, and back.
+func BenchmarkBytes(b *testing.B) {
+	const size = 100_000_000
+	data := make(python.Bytes, size)
+	for i := range data {
+		data[i] = byte(i)
+	}
+	get := strands.NewTool("get", "Gives.", func(context.Context, struct{}) (python.Bytes, error) { return data, nil })
+	put := strands.NewTool("put", "Takes.", func(_ context.Context, in struct {
+		Data python.Bytes `json:"data"`
+	}) (int, error) {
+		return len(in.Data), nil
+	})
+	backends(b, func(b *testing.B, i python.Interpreter) {
+		s := open(b, i, python.Options{
+			Limits:     python.Limits{HostCalls: -1},
+			Namespaces: []python.Namespace{{Functions: []strands.Tool{get, put}}},
+		})
+		for name, code := range map[string]string{"to Python": "x = get()", "to Go": "n = put(x)"} {
+			exec(b, s, "x = get()")
+			b.Run(name, func(b *testing.B) {
+				b.SetBytes(size)
+				for b.Loop() {
+					exec(b, s, code)
+				}
+			})
+		}
+	})
+}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"log/slog"
 	"os"
 	"reflect"
 	"strings"
@@ -17,6 +19,17 @@ import (
 	_ "github.com/strandsgo/strands/python/embedded"
 	"github.com/strandsgo/strands/table"
 )
+
+// withPandas are the options of a session that has DataFrames.
+func withPandas(tools ...strands.Tool) python.Options {
+	return python.Options{
+		Requirements: []string{"pandas>=2", "pyarrow>=15"}, Preload: []string{"pandas", "pyarrow"}, Libraries: []string{"*"},
+		Limits:     python.Limits{HostCalls: -1},
+		Namespaces: []python.Namespace{{Functions: tools}},
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // session opens a session with pandas and pyarrow that offers tools.
 func session(t *testing.T, tools ...strands.Tool) python.Session {

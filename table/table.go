@@ -14,6 +14,25 @@
 //
 // The same tool called by a model as a JSON tool answers with a preview: the
 // columns, the number of rows and the first of them.
+//
+// # Big data
+//
+// A table is written once, into memory that the session maps: 100 MB become a
+// DataFrame in about 50 ms of processor time, and nothing is copied in Python
+// but text, null integers and what a snippet changes. That needs pandas and
+// pyarrow among the requirements of the session; preload both, importing pyarrow
+// takes a tenth of a second. Without pyarrow a DataFrame is made of rows that
+// travel as text, up to 64 MiB of it, and without pandas they are a list of
+// objects with attributes.
+//
+// Dates become datetime64, instants keep their zone, decimals are
+// decimal.Decimal, and null integers and bools have the types Int64 and boolean
+// that can be null. In the other direction an index with a name becomes columns;
+// one without is left out.
+//
+// One message carries at most 1 GiB, and what a session holds on to counts
+// against Limits.Memory. For more, yield tables: an iter.Seq2[Table, error], as
+// Chunks makes it of a query, is a generator of DataFrames in Python.
 package table
 
 import (
