@@ -17,6 +17,12 @@ var (
 	codeSpan   = regexp.MustCompile("`+[^`]*`+")
 )
 
+// What is beyond these bounds was not written by hand.
+const (
+	maxLine  = 64 << 10 // bytes of a line that is looked into
+	maxLinks = 20_000   // of a body, and headings
+)
+
 // scanBody reads headings and links out of a Markdown body. Code fences and
 // code spans hold neither.
 func scanBody(id string, body []byte) (headings []heading, links []link, lines int) {
@@ -54,12 +60,19 @@ func (s *bodyScan) line(text string) {
 	if s.fence != "" {
 		return
 	}
-	if depth := headingDepth(trimmed); depth > 0 {
+	if depth := headingDepth(trimmed); depth > 0 && len(text) <= maxLine && len(s.headings) < maxLinks {
 		s.headings = append(s.headings, heading{s.lines, depth, strings.TrimSpace(strings.Trim(trimmed, "# "))})
 		return
 	}
-	if m := refDef.FindStringSubmatch(text); m != nil {
+	if !strings.Contains(text, "]") {
+		return
+	}
+	if m := refDef.FindStringSubmatch(text[:min(len(text), maxLine)]); m != nil && len(s.defs) < maxLinks {
 		s.defs[strings.ToLower(m[1])] = m[2] + m[3]
+		return
+	}
+	inline, ref := strings.Contains(text, "]("), strings.Contains(text, "][")
+	if !inline && !ref || len(text) > maxLine || len(s.links)+len(s.pending) > maxLinks {
 		return
 	}
 	plain := codeSpan.ReplaceAllStringFunc(text, func(c string) string { return strings.Repeat("·", len(c)) })

@@ -1,7 +1,9 @@
 package knowledge
 
 import (
+	"hash/maphash"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -67,9 +69,30 @@ func word(s string, yield func(string)) {
 		return
 	}
 	if len(s) > 2 && isLowerASCII(s) {
-		s = english.Stem(s, true)
+		s = stem(s)
 	}
 	yield(s)
+}
+
+// stemmed is a word that was seen, and its stem.
+type stemmed struct{ word, stem string }
+
+// stems remembers the words seen last: a text has few different ones, and
+// finding a stem takes a microsecond.
+var (
+	stems    [1 << 14]atomic.Pointer[stemmed]
+	stemSeed = maphash.MakeSeed()
+)
+
+func stem(word string) string {
+	slot := &stems[maphash.String(stemSeed, word)%uint64(len(stems))]
+	if known := slot.Load(); known != nil && known.word == word {
+		return known.stem
+	}
+	word = strings.Clone(word) // it may be a piece of a whole body
+	s := english.Stem(word, true)
+	slot.Store(&stemmed{word, s})
+	return s
 }
 
 func isLowerASCII(s string) bool {
