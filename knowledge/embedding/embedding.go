@@ -35,8 +35,8 @@ type Index struct {
 	URL      string // as ".../v1/embeddings", or ".../api/embed" of Ollama
 	Model    string
 	Key      string       // sent as a bearer token; "" = none
-	Client   *http.Client // nil = one that waits a minute for each answer
-	Batch    int          // texts in one request; 0 = 32
+	Client   *http.Client // nil = one that waits five minutes for each answer
+	Batch    int          // texts in one request; 0 = 16
 	MaxText  int          // bytes of a concept that are sent; 0 = 1,500, about what small models read
 	CacheDir string       // of vectors; "" = below knowledge.CacheDir, "-" = nowhere
 
@@ -77,13 +77,14 @@ func (x *Index) Build(ctx context.Context, concepts []knowledge.Document) error 
 			missing = append(missing, i)
 		}
 	}
-	for batch := range slices.Chunk(missing, cmp.Or(x.Batch, 32)) {
+	for batch := range slices.Chunk(missing, cmp.Or(x.Batch, 16)) {
 		var ask []string
 		for _, i := range batch {
 			ask = append(ask, texts[i])
 		}
 		got, err := x.embed(ctx, ask)
 		if err != nil {
+			x.save(cached) // so that the next attempt goes on here
 			return err
 		}
 		for n, i := range batch {
@@ -142,7 +143,7 @@ func (x *Index) Query(ctx context.Context, query string, topK int) ([]knowledge.
 
 const maxAnswer = 256 << 20
 
-var oneMinute = &http.Client{Timeout: time.Minute}
+var patient = &http.Client{Timeout: 5 * time.Minute}
 
 // embed asks for the vectors of texts, of length 1 each.
 func (x *Index) embed(ctx context.Context, texts []string) ([][]float32, error) {
@@ -158,7 +159,7 @@ func (x *Index) embed(ctx context.Context, texts []string) ([][]float32, error) 
 	if x.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+x.Key)
 	}
-	res, err := cmp.Or(x.Client, oneMinute).Do(req)
+	res, err := cmp.Or(x.Client, patient).Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking for embeddings: %w", err)
 	}
