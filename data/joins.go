@@ -237,14 +237,26 @@ func (s *Store) distinct(ctx context.Context, name, column string) ([]string, er
 // normal is what stays of a value, or of a name, when it is written in another
 // way: lower case, letters and digits only, numbers without leading zeros.
 func normal(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
+	var b strings.Builder
+	inNumber, zeros := false, 0
+	for _, r := range s {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			continue
 		}
-		return -1
-	}, s)
-	if trimmed := strings.TrimLeft(s, "0"); strings.TrimLeft(s, "0123456789") == "" && trimmed != "" {
-		return trimmed
+		digit := unicode.IsDigit(r)
+		if zeros > 0 && !digit {
+			b.WriteByte('0')
+			zeros = 0
+		}
+		if r == '0' && !inNumber {
+			zeros++
+			continue
+		}
+		inNumber, zeros = digit, 0
+		b.WriteRune(unicode.ToLower(r))
 	}
-	return s
+	if zeros > 0 {
+		b.WriteByte('0')
+	}
+	return b.String()
 }

@@ -128,7 +128,7 @@ func MongoDB(t testing.TB) string {
 			return err
 		}
 		// Under other names here: a folder with a go.mod cannot be embedded.
-		for to, from := range map[string]string{"go.mod": "mod.txt", "go.sum": "sum.txt", "server.go": "server.txt"} {
+		for to, from := range map[string]string{"go.mod": "mod.txt", "go.sum": "sum.txt", "main.go": "server.txt"} {
 			text, err := ferretModule.ReadFile("testdata/ferretdb/" + from)
 			if err == nil {
 				err = os.WriteFile(filepath.Join(source, to), text, 0o644)
@@ -137,7 +137,7 @@ func MongoDB(t testing.TB) string {
 				return err
 			}
 		}
-		cmd := exec.Command("go", "build", "-mod=mod", "-o", filepath.Join(dir, "ferretdb"), "github.com/FerretDB/FerretDB/cmd/ferretdb")
+		cmd := exec.Command("go", "build", "-mod=mod", "-o", filepath.Join(dir, "ferretdb"), ".")
 		cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building FerretDB: %w\n%s", err, out)
@@ -148,8 +148,6 @@ func MongoDB(t testing.TB) string {
 		missing(t, "there is no MongoDB server: %v", err)
 	}
 	dir, at := short(t), freePort(t)
-	cmd := exec.Command(filepath.Join(bin, "ferretdb"), "--handler=sqlite", "--sqlite-url=file:"+dir+"/", "--listen-addr="+at,
-		"--state-dir="+dir, "--telemetry=disable", "--debug-addr=-")
-	start(t, cmd, "Listening on")
+	start(t, exec.Command(filepath.Join(bin, "ferretdb"), at, dir), "listening soon")
 	return "mongodb://" + at + "/test"
 }
