@@ -190,7 +190,7 @@ func (b *Sandboxed) fork(ctx context.Context, o Options, progress func(string)) 
 	preload := slices.Sorted(slices.Values(o.Preload))
 	key := strings.Join(append([]string{py.Exe, strings.Join(py.Path, "\n")}, slices.Compact(preload)...), "\x00")
 	for range 2 {
-		p, err := b.parent(ctx, key, py, preload)
+		p, err := b.parent(ctx, key, py, preload, o.Limits)
 		if err != nil {
 			return nil, err
 		}
@@ -217,7 +217,7 @@ func confines(l Limits) sandbox.Limits {
 }
 
 // parent returns the warm process for key, starting it when there is none.
-func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, preload []string) (*parent, error) {
+func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, preload []string, first Limits) (*parent, error) {
 	for {
 		b.mu.Lock()
 		if b.closed {
@@ -236,7 +236,7 @@ func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, p
 		if !ok {
 			defer close(p.started) // also when it panics: Close waits for it
 			p.err = errors.New("python: starting the warm process was given up")
-			b.warm(ctx, p, py, preload)
+			b.warm(ctx, p, py, preload, first)
 			if p.err != nil {
 				b.forgetParent(key, p)
 			}
@@ -257,10 +257,10 @@ func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, p
 	}
 }
 
-func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, preload []string) {
+func (b *Sandboxed) warm(ctx context.Context, p *parent, py sandbox.Python, preload []string, first Limits) {
 	z, err := sandbox.Start(ctx, sandbox.Config{
 		Python: py, Worker: workerCode(), Preload: preload, Level: b.Level, CodeDir: b.open.codeDir(),
-		Processes: b.Processes, Programs: b.Programs,
+		Processes: b.Processes, Programs: b.Programs, First: confines(first),
 	})
 	if e, ok := errors.AsType[*sandbox.LevelError](err); ok {
 		p.err = b.refuse(e)

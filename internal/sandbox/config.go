@@ -37,6 +37,9 @@ type Config struct {
 	Programs []string
 	// NoCgroup leaves cgroups alone.
 	NoCgroup bool
+	// First are the limits of the session that Start opens to see that it
+	// works. The first Fork returns it when it asks for the same.
+	First Limits
 }
 
 // SessionConfig is what one session may use and read.

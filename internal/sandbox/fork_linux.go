@@ -38,6 +38,9 @@ type forkLimits struct {
 // verified from outside. ctx bounds the opening only. When the zygote has
 // ended the error is ErrZygote.
 func (z *Zygote) Fork(ctx context.Context, cfg SessionConfig) (Process, error) {
+	if s := z.takeSpare(cfg); s != nil {
+		return s, nil
+	}
 	s := z.newSession(cfg.Limits.withDefaults())
 	var err error
 	if cfg.Binds, err = z.checkBinds(cfg.Binds); err != nil {

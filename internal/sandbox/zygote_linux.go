@@ -39,6 +39,7 @@ type Zygote struct {
 	next     uint32
 	sessions map[uint32]*session
 	ended    bool
+	spare    *session // opened by Start, until the first Fork
 
 	readers   sync.WaitGroup
 	done      chan struct{}
@@ -96,23 +97,45 @@ func startWarm(ctx context.Context, cfg Config, level Level, missing []string) (
 	}
 }
 
-// startOnce starts the process and opens and closes one session, so that what
-// works here works later. missing says why the level is no higher.
+// startOnce starts the process and opens a session, so that what works here
+// works later. missing says why the level is no higher.
 func startOnce(ctx context.Context, cfg Config, level Level, preload, missing []string) (*Zygote, error) {
 	z, err := launch(ctx, cfg, level, preload)
 	if err != nil {
 		return nil, err
 	}
 	z.missing = missing
-	trial, err := z.Fork(ctx, SessionConfig{})
+	first := SessionConfig{Limits: cfg.First}
+	if z.checkMemory(first.Limits.withDefaults()) != nil {
+		first = SessionConfig{} // whoever wants it hears of it
+	}
+	trial, err := z.Fork(ctx, first)
 	if err != nil {
 		return nil, errors.Join(err, z.Close())
 	}
-	z.report = trial.Report()
-	if err := trial.Close(); err != nil {
-		return nil, errors.Join(err, z.Close())
-	}
+	z.report, z.spare = trial.Report(), trial.(*session)
 	return z, nil
+}
+
+// takeSpare returns the session that Start opened, once, if it is what cfg
+// asks for. Otherwise it is of no use any more.
+func (z *Zygote) takeSpare(cfg SessionConfig) *session {
+	z.mu.Lock()
+	s := z.spare
+	z.spare = nil
+	z.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	select {
+	case <-s.exited:
+	default:
+		if len(cfg.Binds) == 0 && s.limits == cfg.Limits.withDefaults() {
+			return s
+		}
+	}
+	_ = s.Close() // the one that is asked for will tell what is wrong
+	return nil
 }
 
 // isolationError is a step of confinement that this machine refuses.

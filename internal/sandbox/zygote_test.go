@@ -271,3 +271,36 @@ func TestEnvironmentIsFixed(t *testing.T) {
 		}
 	})
 }
+
+// TestStartOpensTheFirstSession: what Start opened to try is what the first
+// Fork returns, when it asks for the same.
+func TestStartOpensTheFirstSession(t *testing.T) {
+	limits := Limits{OpenFiles: 99}
+	z := start(t, Config{First: limits})
+	spare := z.spare
+	b := fork(t, z, SessionConfig{Limits: limits})
+	if b.Process != Process(spare) {
+		t.Error("the session that Start opened is not used")
+	}
+	b.run(t, "x = 1")
+	if other := fork(t, z, SessionConfig{Limits: limits}); other.Pid() == b.Pid() {
+		t.Error("one session is given out twice")
+	}
+	for name, cfg := range map[string]SessionConfig{"other limits": {Limits: Limits{OpenFiles: 98}}, "too little memory to try": {Limits: Limits{Memory: 1 << 20}}} {
+		z := start(t, Config{First: limits})
+		spare := z.spare
+		p, err := z.Fork(t.Context(), cfg)
+		if err == nil {
+			p.Close()
+		}
+		if !gone(spare.Pid()) {
+			t.Errorf("%s: what nobody wants is left", name)
+		}
+	}
+	dead := start(t, Config{First: limits})
+	spare = dead.spare
+	unix.PidfdSendSignal(spare.handle, unix.SIGKILL, nil, 0)
+	<-spare.exited
+	fork(t, dead, SessionConfig{Limits: limits}).run(t, "x = 1")
+	start(t, Config{First: Limits{Memory: 1 << 20}}) // Fork says what is wrong
+}
