@@ -1,0 +1,40 @@
+package python_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/python"
+)
+
+// BenchmarkDirectory measures a call of a tool of a file, and a look at fifty
+// files of which none has changed.
+func BenchmarkDirectory(b *testing.B) {
+	dir := b.TempDir()
+	d := &python.Directory{Path: dir, Logger: quiet()}
+	b.Cleanup(func() { d.Close() })
+	for i := range 50 {
+		source := fmt.Sprintf("from strands import tool\n@tool\ndef add%d(a: int, b: int = 1) -> int:\n    return a + b\n", i)
+		put(b, dir, fmt.Sprintf("t%d.py", i), source)
+	}
+	tools, err := d.Tools(b.Context())
+	if err != nil || len(tools) != 50 {
+		b.Fatalf("%d tools, %v", len(tools), err)
+	}
+	b.Run("call", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := tools[0].Call(b.Context(), &strands.ToolCall{ID: "x", Input: json.RawMessage(`{"a":1}`)}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("look", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := d.Tools(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
