@@ -35,9 +35,9 @@ func (n *node) append(b array.Builder, v reflect.Value) {
 	case formDecimal:
 		appendDecimal(b, decimalText(v))
 	case formText:
-		appendText(b.(*array.StringBuilder), v)
+		n.appendText(b.(*array.StringBuilder), v)
 	case formJSON:
-		appendJSON(b.(*array.StringBuilder), v)
+		n.appendJSON(b.(*array.StringBuilder), v)
 	case formBytes:
 		if v.IsNil() {
 			b.AppendNull()
@@ -96,7 +96,7 @@ func appendTime(b *array.TimestampBuilder, t time.Time) {
 	b.Append(arrow.Timestamp(t.UnixMicro()))
 }
 
-func appendText(b *array.StringBuilder, v reflect.Value) {
+func (n *node) appendText(b *array.StringBuilder, v reflect.Value) {
 	m, ok := v.Interface().(encoding.TextMarshaler)
 	if !ok {
 		p := reflect.New(v.Type())
@@ -104,15 +104,12 @@ func appendText(b *array.StringBuilder, v reflect.Value) {
 		m = p.Interface().(encoding.TextMarshaler)
 	}
 	text, err := m.MarshalText()
-	if err != nil {
-		b.AppendNull()
-		return
-	}
+	n.note(err)
 	b.Append(string(text))
 }
 
 // appendJSON writes a string as it is and anything else as JSON.
-func appendJSON(b *array.StringBuilder, v reflect.Value) {
+func (n *node) appendJSON(b *array.StringBuilder, v reflect.Value) {
 	if (v.Kind() == reflect.Interface || v.Kind() == reflect.Slice) && v.IsNil() {
 		b.AppendNull()
 		return
@@ -122,11 +119,23 @@ func appendJSON(b *array.StringBuilder, v reflect.Value) {
 		return
 	}
 	text, err := json.Marshal(v.Interface())
-	if err != nil {
-		b.AppendNull()
-		return
-	}
+	n.note(err)
 	b.Append(string(text))
+}
+
+// note keeps the first error of a column.
+func (n *node) note(err error) {
+	if n.err == nil {
+		n.err = err
+	}
+}
+
+// failed is the first error of the column and what is inside it.
+func (n *node) failed() error {
+	for _, c := range n.children {
+		n.note(c.failed())
+	}
+	return n.err
 }
 
 func appendPlain(b array.Builder, v reflect.Value) {

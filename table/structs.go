@@ -25,7 +25,8 @@ import (
 // Times become instants in their zone when all of a column have the same, else
 // in UTC; a type named Decimal that has a String method, *big.Int and *big.Rat
 // stay exact; structs, slices and maps are nested; what marshals to text is
-// text. The error names a field that has no column form.
+// text. A decimal that is no number is null. The error names a field that has no
+// column form, or a value that cannot be written.
 func FromStructs[T any](rows []T) (Table, error) {
 	t := reflect.TypeFor[T]()
 	n, err := nodeOf(t, t.String(), 0)
@@ -53,6 +54,9 @@ func FromStructs[T any](rows []T) (Table, error) {
 		b.Reserve(len(rows))
 		for r := range values.Len() {
 			c.appendField(b, values.Index(r))
+		}
+		if err := c.failed(); err != nil {
+			return Table{}, fmt.Errorf("table: column %s: %w", c.name, err)
 		}
 		columns[i] = b.NewArray()
 	}
@@ -91,6 +95,7 @@ type node struct {
 	zone          string // of all times; "UTC" when they differ
 	nanos         bool   // some have more than microseconds
 	digits, scale int32  // of decimals: before and after the point
+	err           error  // of a value that could not be written
 }
 
 var (

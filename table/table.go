@@ -22,8 +22,8 @@
 // but text, null integers and what a snippet changes. That needs pandas and
 // pyarrow among the requirements of the session; preload both, importing pyarrow
 // takes a tenth of a second. Without pyarrow a DataFrame is made of rows that
-// travel as text, up to 64 MiB of it, and without pandas they are a list of
-// objects with attributes.
+// travel as text, up to 64 MiB of it; without pandas it is a pyarrow.Table, and
+// with neither a list of objects with attributes.
 //
 // Dates become datetime64, instants keep their zone, decimals are
 // decimal.Decimal, and null integers and bools have the types Int64 and boolean

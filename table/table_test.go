@@ -155,6 +155,9 @@ func TestFromStructsRefuses(t *testing.T) {
 	if _, err := table.FromStructs([]struct{ F func() }{{}}); err == nil || !strings.Contains(err.Error(), ".F: a func()") {
 		t.Errorf("of functions: %v", err)
 	}
+	if _, err := table.FromStructs([]struct{ Inside []struct{ V any } }{{[]struct{ V any }{{math.Inf(1)}}}}); err == nil || !strings.Contains(err.Error(), "column Inside") {
+		t.Errorf("a value that has no JSON: %v", err)
+	}
 	if _, err := table.FromStructs([]loop{{}}); err == nil || !strings.Contains(err.Error(), "recursive") {
 		t.Errorf("recursive: %v", err)
 	}
