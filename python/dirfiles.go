@@ -241,7 +241,7 @@ func (d *Directory) inFolder(name, dir string) ([]*item, error) {
 	var items []*item
 	for _, e := range entries { // sorted
 		stem, isPython := strings.CutSuffix(e.Name(), ".py")
-		if !isPython || stem == "" || stem[0] == '_' || stem[0] == '.' || isDir(filepath.Join(dir, e.Name())) {
+		if !isPython || stem == "" || stem[0] == '_' || stem[0] == '.' || e.IsDir() || e.Type()&fs.ModeSymlink != 0 && isDir(filepath.Join(dir, e.Name())) {
 			continue
 		}
 		if len(items) == maxToolFiles {

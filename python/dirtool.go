@@ -146,10 +146,9 @@ func (d *Directory) call(ctx context.Context, t *fileTool, call *strands.ToolCal
 func (d *Directory) renew(ctx context.Context, it *item) error {
 	d.mu.Lock()
 	stale := it.stale()
-	if it.file != nil {
-		if _, err := readSource(it.file.path); err != nil {
-			stale = false
-		}
+	if stale && it.file != nil {
+		_, err := readSource(it.file.path)
+		stale = err == nil
 	}
 	d.mu.Unlock()
 	if !stale {
