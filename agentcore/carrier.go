@@ -67,7 +67,11 @@ type carrier struct {
 	life        time.Duration
 	logger      *slog.Logger
 	usage       *meter
+	used        Usage
 }
+
+// Used is told what the session has used.
+func (c *carrier) Used(cpu time.Duration, memory int64) { c.used.CPU, c.used.Memory = cpu, memory }
 
 // Run implements python.Carrier.
 func (c *carrier) Run(ctx context.Context, code string) (string, error) {
@@ -142,7 +146,8 @@ func (c *carrier) Close() error {
 	_, err := c.client.StopCodeInterpreterSession(ctx, &bedrockagentcore.StopCodeInterpreterSessionInput{
 		CodeInterpreterIdentifier: &c.interpreter, SessionId: &c.id,
 	})
-	c.usage.ended(time.Since(c.began))
+	c.used.Duration = time.Since(c.began)
+	c.usage.add(c.used)
 	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone || err == nil {
 		return nil
 	}

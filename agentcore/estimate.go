@@ -49,14 +49,29 @@ func (p Prices) Estimate(u Usage) float64 {
 
 // meter adds up what the sessions of an Interpreter have used.
 type meter struct {
-	mu       sync.Mutex
-	sessions int
-	duration time.Duration
+	mu            sync.Mutex
+	cpu, duration time.Duration
+	byteSeconds   float64
 }
 
-func (m *meter) ended(d time.Duration) {
+func (m *meter) add(u Usage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sessions++
-	m.duration += d
+	m.cpu += u.CPU
+	m.duration += u.Duration
+	m.byteSeconds += float64(u.Memory) * u.Duration.Seconds()
+}
+
+// Usage is what the sessions that have ended used together, as measured of
+// their workers: the memory is the mean of their peaks, weighted by how long
+// they lived. Estimate says what that costs, without the kernels' own share.
+func (i *Interpreter) Usage() Usage {
+	m := &i.usage
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := Usage{CPU: m.cpu, Duration: m.duration}
+	if m.duration > 0 {
+		u.Memory = int64(m.byteSeconds / m.duration.Seconds())
+	}
+	return u
 }

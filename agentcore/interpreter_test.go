@@ -357,3 +357,26 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("nothing costs $%v", got)
 	}
 }
+
+func TestInterpreterUsage(t *testing.T) {
+	v := newService(t)
+	i := &agentcore.Interpreter{Endpoint: v.URL}
+	s := open(t, i, python.Options{})
+	code := "import time\nbig = bytearray(200 << 20)\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+	if res, err := run(t, s, code); err != nil || res.Err != nil {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if got := i.Usage(); got.Duration != 0 {
+		t.Errorf("before the session has ended: %+v", got)
+	}
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := i.Usage()
+	if got.CPU < 300*time.Millisecond || got.CPU > 20*time.Second || got.Memory < 200<<20 || got.Memory > 1<<30 || got.Duration < got.CPU/4 {
+		t.Errorf("%+v", got)
+	}
+	if cost := agentcore.Estimate(got); cost <= 0 || cost > 0.01 {
+		t.Errorf("$%v", cost)
+	}
+}

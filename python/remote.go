@@ -29,7 +29,8 @@ var ErrSessionGone = errors.New("the remote session has ended")
 
 // Carrier is a session on another machine that can do no more than have a
 // Python kernel run code and move files. Its methods are called one at a time,
-// but for Close.
+// but for Close. One with a method Used(cpu time.Duration, memory int64) is
+// told before Close what the worker has used, memory in bytes at the peak.
 type Carrier interface {
 	// Run has the kernel run code, which is this package's own, and returns
 	// what it printed. The code prints a line of at most 64 KiB.

@@ -45,6 +45,7 @@ type tunnel struct {
 	mu         sync.Mutex
 	interrupts int
 	cpu        time.Duration
+	peak       int64           // bytes of memory
 	ready      bool            // a thread of the worker ran, or wanted to, at the last look
 	cpuAsked   []chan struct{} // closed at the end of the next turn
 	exit       *sandbox.Exit
@@ -60,6 +61,7 @@ type answer struct {
 	File  string  `json:"file"`
 	Stray []byte  `json:"stray"`
 	CPU   float64 `json:"cpu"`
+	Peak  int64   `json:"peak"`
 	Ready bool    `json:"ready"`
 	Exit  []any   `json:"exit"`
 }
@@ -180,7 +182,7 @@ func (t *tunnel) turn(ctx context.Context, wait time.Duration) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cpu, t.ready = time.Duration(a.CPU*float64(time.Second)), a.Ready
+	t.cpu, t.ready, t.peak = time.Duration(a.CPU*float64(time.Second)), a.Ready, max(t.peak, a.Peak)
 	t.traffic.came(a.Data)
 	if len(a.Stray) > 0 {
 		_, _ = t.stray.Write(a.Stray) // a session that is closed does not care
@@ -322,6 +324,11 @@ func (t *tunnel) Close() error {
 	t.once.Do(func() {
 		t.cancel()
 		<-t.done
+		if u, ok := t.carrier.(interface {
+			Used(cpu time.Duration, memory int64)
+		}); ok {
+			u.Used(t.cpu, t.peak)
+		}
 		t.closing = errors.Join(t.carrier.Close(), t.conn.Close(), t.output.Close())
 	})
 	return t.closing

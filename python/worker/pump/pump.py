@@ -140,7 +140,7 @@ class Pump:
         return urgent
 
     def _answer(self, came: bytes, stray: bytes, over: bool) -> dict[str, Any]:
-        answer: dict[str, Any] = {"cpu": self._cpu()}
+        answer: dict[str, Any] = {"cpu": self._cpu(), "peak": self._peak()}
         if came:
             text = base64.b64encode(came).decode()
             if len(came) > INLINE:
@@ -163,6 +163,17 @@ class Pump:
         except OSError:
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
             return used.ru_utime + used.ru_stime
+
+    def _peak(self) -> int:
+        """Bytes of memory at the peak, as far as they can be seen."""
+        try:
+            with open(f"/proc/{self._child.pid}/status", encoding="utf-8", errors="replace") as f:
+                for line in f:
+                    if line.startswith("VmHWM:"):
+                        return int(line.split()[1]) << 10
+        except (OSError, ValueError):
+            pass
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
     def _ready(self) -> bool:
         """Whether a thread of the worker runs or wants to."""
