@@ -6,7 +6,8 @@
 //
 // A cycle is a model call that answers with a tool call, the tool and the
 // events of both; the model and the tool themselves do next to nothing. The
-// session consists of questions that each take one tool call. Each side is a
+// session consists of questions that each take one tool call, unless a flag
+// says otherwise. Each side is a
 // process of its own, which measures itself.
 package main
 
@@ -52,18 +53,19 @@ type figures struct {
 
 func main() {
 	side := flag.String("side", "", "measure this side only and print JSON: go")
+	each := flag.Int("session-cycles", 2, "cycles of each question of the session whose memory is measured")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *side); err != nil {
+	if err := run(ctx, *side, *each); err != nil {
 		fmt.Fprintln(os.Stderr, "loop:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, side string) error {
+func run(ctx context.Context, side string, each int) error {
 	if side == "go" {
-		f, err := measure(ctx)
+		f, err := measure(ctx, each)
 		if err != nil {
 			return err
 		}
@@ -77,8 +79,8 @@ func run(ctx context.Context, side string) error {
 	if err != nil {
 		return err
 	}
-	args := []string{strconv.Itoa(turns), strconv.Itoa(runs), strconv.Itoa(messages), strconv.Itoa(sessions), text}
-	ours := exec.CommandContext(ctx, self, "-side", "go")
+	args := []string{strconv.Itoa(turns), strconv.Itoa(runs), strconv.Itoa(messages), strconv.Itoa(sessions), text, strconv.Itoa(each)}
+	ours := exec.CommandContext(ctx, self, "-side", "go", "-session-cycles", strconv.Itoa(each))
 	ours.Stderr = os.Stderr
 	theirs := sdk.Command(ctx, nil, append([]string{"-c", program}, args...)...)
 	a, err := read(ours)
@@ -146,7 +148,7 @@ func agent(turns int) (*strands.Agent, error) {
 	return strands.New(strands.Config{Model: scripted(turns), Tools: []strands.Tool{weather}})
 }
 
-func measure(ctx context.Context) (figures, error) {
+func measure(ctx context.Context, each int) (figures, error) {
 	f := figures{Version: runtime.Version()}
 	a, err := agent(turns)
 	if err != nil {
@@ -164,7 +166,7 @@ func measure(ctx context.Context) (figures, error) {
 	}
 	slices.Sort(took)
 	f.Cycle = took[len(took)/4] // the median of the fastest half
-	short, err := agent(2)
+	short, err := agent(each)
 	if err != nil {
 		return f, err
 	}

@@ -13,6 +13,7 @@ from strands.models.model import Model
 
 TURNS, RUNS, MESSAGES, SESSIONS = (int(a) for a in sys.argv[1:5])
 TEXT = sys.argv[5]
+EACH = int(sys.argv[6])
 
 
 class Scripted(Model):
@@ -87,9 +88,9 @@ for _ in range(RUNS):
     took.append((time.perf_counter() - begin) * 1e6 / TURNS)
     assert sum("toolUse" in b for m in one.messages for b in m["content"]) == TURNS - 1
 took.sort()
-fill(agent(2))
+fill(agent(EACH))
 before = resident()
-everything = [fill(agent(2)) for _ in range(SESSIONS)]
+everything = [fill(agent(EACH)) for _ in range(SESSIONS)]
 print(json.dumps({
     "cycle": took[len(took) // 4],
     "session": (resident() - before) / SESSIONS,
