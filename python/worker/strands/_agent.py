@@ -27,7 +27,8 @@ class CallingAgent(Agent):
     @property
     def messages(self) -> list[dict[str, Any]]:
         """A copy of the conversation so far."""
-        return json.loads(self._host("messages", None))
+        said: list[dict[str, Any]] = json.loads(self._host("messages", None))
+        return said
 
     def _ask(self, name: str, reason: Any) -> Any:
         answer = json.loads(self._host("interrupt", {"name": name, "reason": reason}))

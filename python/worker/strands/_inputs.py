@@ -163,7 +163,7 @@ def normalized(schema: Any, depth: int = 0) -> dict[str, Any]:
         raise ValueError(f"the input schema is nested more than {_DEEPEST} levels deep")
     if not isinstance(schema, dict):
         raise TypeError("the input schema must be a dict")
-    made = {"type": "object", "properties": {}, "required": []} | schema
+    made: dict[str, Any] = {"type": "object", "properties": {}, "required": []} | schema
     properties = made["properties"]
     made["properties"] = {name: _property(name, part, depth) for name, part in properties.items()}
     return made
@@ -174,9 +174,9 @@ def _property(name: str, part: Any, depth: int) -> dict[str, Any]:
         return {"type": "string", "description": f"Property {name}"}
     if part.get("type") == "object" and "properties" in part:
         return normalized(part, depth + 1)
-    part = dict(part)
-    if "$ref" not in part:
-        if not any(word in part for word in _COMPOSED):
-            part.setdefault("type", "string")
-        part.setdefault("description", f"Property {name}")
-    return part
+    made: dict[str, Any] = dict(part)
+    if "$ref" not in made:
+        if not any(word in made for word in _COMPOSED):
+            made.setdefault("type", "string")
+        made.setdefault("description", f"Property {name}")
+    return made

@@ -160,7 +160,7 @@ def _call(request: dict[str, Any], ask: Callable[[str, Any], Any]) -> Answer:
 def _arguments(tool: DecoratedFunctionTool, use: ToolUse, agent: CallingAgent) -> dict[str, Any]:
     inputs = tool.inputs
     arguments = inputs.arguments(use["input"])
-    if inputs.context in inputs.parameters:
+    if inputs.context is not None and inputs.context in inputs.parameters:
         arguments[inputs.context] = ToolContext(use, agent, {"agent": agent})
     if "agent" in inputs.parameters:
         arguments["agent"] = agent
@@ -239,5 +239,5 @@ def _trace(error: BaseException) -> str:
     """The traceback without the frames above the file."""
     told = traceback.TracebackException(type(error), error, error.__traceback__)
     frames = [f for f in told.stack if not f.filename.startswith("<")]
-    told.stack[:] = frames  # type: ignore[index]
+    told.stack[:] = frames
     return "".join(told.format())

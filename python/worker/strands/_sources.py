@@ -37,7 +37,7 @@ class Finder:
         """Stand where sys.path stands: behind what is built in, before what is installed."""
         path = importlib.machinery.PathFinder
         place = sys.meta_path.index(path) if path in sys.meta_path else len(sys.meta_path)
-        sys.meta_path.insert(place, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(place, self)
 
     def use(self, name: str, listing: list[str] | None = None, fresh: bool = False) -> None:
         """Import from that folder. Modules of another one that have the same names are put aside.

@@ -7,7 +7,7 @@ from typing import Any, AsyncGenerator, Callable, Literal, TypedDict
 
 from strands.types.media import DocumentContent, ImageContent
 
-JSONSchema = dict
+JSONSchema = dict[str, Any]
 ToolGenerator = AsyncGenerator[Any, None]
 ToolFunc = Callable[..., Any]
 ToolResultStatus = Literal["success", "error"]
