@@ -7,8 +7,7 @@
 // A cycle is a model call that answers with a tool call, the tool and the
 // events of both; the model and the tool themselves do next to nothing. The
 // session consists of questions that each take one tool call, unless a flag
-// says otherwise. Each side is a
-// process of its own, which measures itself.
+// says otherwise. Each side is a process of its own, which measures itself.
 package main
 
 import (
