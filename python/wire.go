@@ -179,7 +179,7 @@ func lossWords(err error, exit *sandbox.Exit, l Limits) string {
 		return "the interpreter's connection to its host was closed"
 	case exit.Memory:
 		return fmt.Sprintf("the interpreter was killed at its memory limit of %s", bytesWords(l.Memory))
-	case exit.Signal == "SIGXCPU":
+	case exit.Time || exit.Signal == "SIGXCPU":
 		return fmt.Sprintf("the session has used up its %v of processor time", l.CPU)
 	case exit.Signal == "SIGSYS":
 		return "the interpreter made a system call that is not allowed here (SIGSYS)"

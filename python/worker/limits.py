@@ -31,12 +31,13 @@ def hint(error: BaseException, place: tuple[set[str], str], workdir: str) -> str
         limit = _limit("RLIMIT_AS")
         return f"the session may use {limit >> 20} MiB of memory" if limit else ""
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return "the session's limit of threads is reached; join or reuse threads"
+        threads = _limit("RLIMIT_NPROC")
+        return f"the session's limit of {f'{threads} ' if threads else ''}threads is reached; join or reuse threads"
     if not isinstance(error, OSError):
         return ""
     number = error.errno
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return f"the session's disk quota{_quota(workdir)} is used up; delete files"
+        return f"the session's {_quota(workdir)} is used up; delete files"
     if number == errno.EFBIG:
         return f"a file may have at most {_limit('RLIMIT_FSIZE') >> 20} MiB here"
     if number == errno.EMFILE:
@@ -62,9 +63,14 @@ def _limit(name: str) -> int:
     return soft if soft != resource.RLIM_INFINITY else 0
 
 
+_OWN_INODES = 3  # of the folders themselves, which the quota has on top
+
+
 def _quota(workdir: str) -> str:
     try:
         info = os.statvfs(workdir)
     except (OSError, AttributeError):
-        return ""
-    return f" of {info.f_blocks * info.f_frsize >> 20} MiB"
+        return "disk quota"
+    if info.f_files and not info.f_ffree:
+        return f"quota of {info.f_files - _OWN_INODES} files"
+    return f"disk quota of {info.f_blocks * info.f_frsize >> 20} MiB"
