@@ -98,3 +98,10 @@ func TestServe(t *testing.T) {
 		t.Errorf("%v\n%s", err, rest)
 	}
 }
+
+func TestModelOfTheEnvironment(t *testing.T) {
+	r := call{env: []string{"STRANDS_MODEL=nobody/x"}, args: []string{"run", "x"}}.run(t)
+	if r.code != 2 || !strings.Contains(r.stderr, "nobody") {
+		t.Errorf("%+v", r)
+	}
+}

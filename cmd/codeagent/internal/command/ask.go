@@ -34,7 +34,7 @@ func (f *askFlags) add(cmd *cobra.Command) {
 	f.addArtifacts(cmd)
 	fs := cmd.Flags()
 	fs.Var(&f.disk, "disk", "size of the session's folders, --data from S3 included, like 64M (default 256M)")
-	fs.StringVarP(&f.model, "model", "m", "", "provider/id, or scripted:FILE (default: found from the keys in the environment)")
+	fs.StringVarP(&f.model, "model", "m", "", "provider/id, or scripted:FILE (default: $STRANDS_MODEL, else found from the keys in the environment)")
 	fs.StringVar(&f.system, "system", "", "what the agent is for")
 	fs.BoolVar(&f.keepState, "keep-state", false, "keep what the code defines from one question to the next")
 	fs.BoolVar(&f.json, "json", false, "print one event object a line")
