@@ -208,7 +208,7 @@ func TestHoardedMemory(t *testing.T) {
 	everyLevel(t, func(t *testing.T, open func(python.Options) python.Session) {
 		var got []blobs
 		o := python.Options{Libraries: []string{"*"}, Namespaces: []python.Namespace{{Functions: blobTools(&got)}}}
-		o.Limits.Memory = 512 << 20
+		o.Limits.Memory = 256 << 20
 		s := open(o)
 		res := succeed(t, s, `
 import array, os, socket, struct, sys
@@ -218,7 +218,7 @@ while run is None:
     run = frame.f_locals.get("run")
 channel = socket.socket(fileno=os.dup(3))
 def call(number):  # as the worker would, but keeping the descriptor
-    body = run + struct.pack("<II", number, 0) + b'{"size":20000000}'
+    body = run + struct.pack("<II", number, 0) + b'{"size":8000000}'
     channel.sendall(struct.pack("<IB", len(body), ord("k")) + body)
     data, extra, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(4))
     return [fd for _, _, b in extra for fd in array.array("i", b)], data
@@ -229,13 +229,13 @@ while len(hoard) < 60:
         break
     hoard += fds
 for fd in hoard: os.close(fd)
-print(len(hoard), len(get(20_000_000).large), said)`)
+print(len(hoard), len(get(8_000_000).large), said)`)
 		var kept, after int
-		if _, err := fmt.Sscan(res.Stdout, &kept, &after); err != nil || after != 20_000_000 {
+		if _, err := fmt.Sscan(res.Stdout, &kept, &after); err != nil || after != 8_000_000 {
 			t.Fatalf("printed %q, %v", res.Stdout, err)
 		}
-		if kept < 5 || kept > 13 || !strings.Contains(res.Stdout, "limit of 512 MiB") { // of 40 MB
-			t.Errorf("%d files of 40 MB were kept: %s", kept, res.Stdout)
+		if kept < 5 || kept > 16 || !strings.Contains(res.Stdout, "limit of 256 MiB") { // of 16 MB
+			t.Errorf("%d files of 16 MB were kept: %s", kept, res.Stdout)
 		}
 	})
 }

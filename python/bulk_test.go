@@ -4,6 +4,7 @@ package python
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -108,6 +109,55 @@ func TestBigDataOfAWorker(t *testing.T) {
 	}
 }
 
+// TestARoomThatIsMapped: a worker that keeps it mapped for writing changes
+// nothing that the tool reads.
+func TestARoomThatIsMapped(t *testing.T) {
+	read := make(chan []byte, 2)
+	changed := make(chan bool)
+	tool, err := strands.NewRawTool(strands.ToolSpec{Name: "take", InputSchema: []byte(`{"type":"object","properties":{"data":{"type":["string","object"],"contentEncoding":"base64"}}}`)},
+		func(_ context.Context, c *strands.ToolCall) (*strands.ToolResult, error) {
+			for range 2 {
+				b := make([]byte, 10)
+				if _, err := c.Attachments[0].Data.ReadAt(b, 0); err != nil {
+					return nil, err
+				}
+				read <- b
+				<-changed
+			}
+			return &strands.ToolResult{}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openFake(t, Options{Namespaces: []Namespace{{Functions: []strands.Tool{tool}}}}, serve(func(p *fakePeer, id frame.RunID, _ string) {
+		p.send(frame.Room, id, roomFor(1, 4096))
+		_, f := receiveFile(p.t, p.conn)
+		defer f.Close()
+		m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			p.t.Error(err)
+			return
+		}
+		defer unix.Munmap(m)
+		copy(m, "before....")
+		p.send(frame.Call, id, callWith(1, reference(id, 0, 10)))
+		if b := <-read; string(b) != "before...." {
+			p.t.Errorf("read %q", b)
+		}
+		copy(m, "after.....")
+		changed <- true
+		if b := <-read; string(b) != "before...." {
+			p.t.Errorf("then read %q", b)
+		}
+		changed <- true
+		_, _, _, _ = p.read()
+		p.send(frame.Done, id, doneOK)
+	}))
+	if res := mustExec(t, s, "x"); res.StateLost {
+		t.Fatal(res.Lost)
+	}
+}
+
 // TestHostileBigData: each breach of the rules ends the session, and leaves no
 // descriptor behind.
 func TestHostileBigData(t *testing.T) {
@@ -130,18 +180,6 @@ func TestHostileBigData(t *testing.T) {
 			p.send(frame.Room, id, roomFor(1, 100))
 			p.send(frame.Room, id, roomFor(1, 100))
 		}, want: "open already"},
-		"mapped for writing": {breach: func(p *fakePeer, id frame.RunID) {
-			p.send(frame.Room, id, roomFor(1, 4096))
-			_, f := receiveFile(p.t, p.conn)
-			defer f.Close()
-			m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_WRITE, unix.MAP_SHARED)
-			if err != nil {
-				p.t.Error(err)
-			}
-			defer unix.Munmap(m)
-			p.send(frame.Call, id, callWith(1, reference(id, 0, 10)))
-			<-p.closed
-		}, want: "still being written"},
 		"outside of the room": {breach: func(p *fakePeer, id frame.RunID) {
 			p.send(frame.Room, id, roomFor(1, 4096))
 			_, f := receiveFile(p.t, p.conn)

@@ -37,20 +37,26 @@ func newMemory(size int64) (*os.File, error) {
 	return f, nil
 }
 
-const wholeSeal = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-
-// seal ends all writing to a file in memory, the worker's too. It fails while
-// somebody has it mapped for writing.
+// seal ends all writing to a file in memory but that through mappings which
+// exist already: the host makes none. F_SEAL_WRITE would end those too, but it
+// fails as well when the kernel just looks at the pages, as it does when memory
+// is short.
 func seal(f *os.File) error {
-	have, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
-	if err == nil && have&wholeSeal != wholeSeal {
-		_ = addSeals(f, wholeSeal)
-		have, err = unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
-	}
-	if err == nil && have&wholeSeal != wholeSeal {
-		err = errors.New("it cannot be sealed")
+	const size = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
+	err := addSeals(f, size|unix.F_SEAL_FUTURE_WRITE)
+	if errors.Is(err, unix.EINVAL) { // before Linux 5.1
+		err = addSeals(f, size|unix.F_SEAL_WRITE)
 	}
 	return err
+}
+
+// unwritable says whether nobody can write to f any more, through a mapping
+// either.
+func unwritable(f *os.File) bool {
+	_ = addSeals(f, unix.F_SEAL_WRITE) // what counts is what there is then
+	have, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
+	const whole = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	return err == nil && have&whole == whole
 }
 
 func addSeals(f *os.File, seals int) error {

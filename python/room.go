@@ -24,6 +24,7 @@ type room struct {
 	given  bool     // the worker knows of it
 	file   *os.File // nil = buf
 	buf    []byte
+	copied bool // from a file, which is counted until the worker lets it go
 }
 
 // ReadAt implements io.ReaderAt.
@@ -34,10 +35,30 @@ func (r *room) ReadAt(b []byte, at int64) (int, error) {
 	return bytes.NewReader(r.buf).ReadAt(b, at)
 }
 
+// freeze makes sure that what was checked is what is read. A file that
+// somebody may still have mapped for writing is copied.
+func (r *room) freeze() error {
+	if unwritable(r.file) {
+		return nil
+	}
+	data := make([]byte, r.size)
+	if _, err := io.ReadFull(io.NewSectionReader(r.file, 0, r.size), data); err != nil {
+		return err
+	}
+	watch(r.file, r.ledger, r.size)
+	r.buf, r.copied = data, true
+	f := r.file
+	r.file = nil
+	return f.Close()
+}
+
 // close gives the room up. A worker that keeps its descriptor goes on being
 // charged.
 func (r *room) close() {
 	if r == nil {
+		return
+	}
+	if r.copied {
 		return
 	}
 	if r.file == nil {
@@ -153,8 +174,8 @@ func (c *calls) claim(call *hostCall) error {
 		return frame.Violationf("call %d was made before it had its room", call.id)
 	}
 	if r.file != nil {
-		if err := seal(r.file); err != nil {
-			return frame.Violationf("the room of call %d is still being written: %v", call.id, err)
+		if err := r.freeze(); err != nil {
+			return frame.Violationf("the room of call %d: %v", call.id, err)
 		}
 	} else if int64(len(r.buf)) != r.size {
 		return frame.Violationf("call %d was made with %d of %d bytes", call.id, len(r.buf), r.size)

@@ -223,7 +223,7 @@ func TestANoteIsAWarning(t *testing.T) {
 // TestBigDataIsBounded: what a session holds on to counts against its memory,
 // and what it lets go does not.
 func TestBigDataIsBounded(t *testing.T) {
-	tb, err := table.FromStructs(make([]struct{ A, B, C, D int64 }, 2<<20)) // 64 MiB
+	tb, err := table.FromStructs(make([]struct{ A, B, C, D int64 }, 1<<20)) // 32 MiB
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,11 +236,11 @@ func TestBigDataIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res := result(t, s, "kept = []\nfor _ in range(100): kept.append(get())")
+	res := result(t, s, "kept = []\nfor _ in range(60): kept.append(get())")
 	if res.Err == nil || res.StateLost || !strings.Contains(res.Err.Type+res.Err.Message, "MemoryError") && !strings.Contains(res.Err.Message, "limit of 1 GiB") {
-		t.Fatalf("a hundred tables of 64 MiB in 1 GiB: %v, lost %v", res.Err, res.StateLost)
+		t.Fatalf("sixty tables of 32 MiB in 1 GiB: %v, lost %v", res.Err, res.StateLost)
 	}
-	good(t, s, "n = len(kept)\nassert n > 2, n\nkept.clear()\nfor _ in range(40): kept = get()")
+	good(t, s, "n = len(kept)\nassert n > 2, n\nkept.clear()\nfor _ in range(30): kept = get()")
 }
 
 func TestWithoutPyarrow(t *testing.T) {
