@@ -172,13 +172,9 @@ func streamElem(out reflect.Type) (elem reflect.Type, ok bool) {
 	return yield.In(0), true
 }
 
-// DecodeValue undoes json.Marshal of a result's Value, for those who play
-// recorded calls.
-func (t *funcTool) DecodeValue(raw json.RawMessage) (any, error) {
-	v := reflect.New(t.value)
-	err := json.Unmarshal(raw, v.Interface())
-	return v.Elem().Interface(), err
-}
+// NewValue returns a pointer to a zero value of the type of the results, for
+// those who play recorded calls.
+func (t *funcTool) NewValue() any { return reflect.New(t.value).Interface() }
 
 func (t *funcTool) Call(ctx context.Context, call *ToolCall) (*ToolResult, error) {
 	out, err := t.run(ctx, call)

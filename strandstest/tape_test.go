@@ -39,7 +39,7 @@ func (tr *travel) run(t *testing.T, tape *strandstest.Tape, model strands.Model,
 	t.Helper()
 	find := strands.NewTool("find", "Finds a place."+tr.doc, func(_ context.Context, in findPlace) (place, error) {
 		tr.calls++
-		if in.Name == "Atlantis" {
+		if in.Name == "<Atlantis> & co" {
 			return place{}, errors.New("it sank")
 		}
 		return place{in.Name, time.Date(1900, 1, 2, 3, 4, 5, 0, time.UTC), []byte{1, 2}}, nil
@@ -75,7 +75,7 @@ func (tr *travel) run(t *testing.T, tape *strandstest.Tape, model strands.Model,
 func travelScript() *strandstest.Script {
 	return &strandstest.Script{Turns: []strandstest.Turn{
 		{Text: "I look.", Calls: []strandstest.Call{
-			{Name: "find", Input: findPlace{"Rome"}}, {Name: "find", Input: findPlace{"Atlantis"}}, {Name: "list"},
+			{Name: "find", Input: findPlace{"Rome"}}, {Name: "find", Input: findPlace{"<Atlantis> & co"}}, {Name: "list"},
 		}},
 		{Text: "Rome is there: {{ match 1 `name\":\"(\\w+)` }}.", Usage: strands.Usage{Input: 10, Output: 3}},
 	}}

@@ -114,10 +114,11 @@ func compact(raw json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
-// recordedResult is one result. Value is the native one.
+// recordedResult is one result. Value, or Bulk, is the native one.
 type recordedResult struct {
 	Parts       []strands.Part       `json:"parts,omitempty"`
 	Value       json.RawMessage      `json:"value,omitempty"`
+	Bulk        []byte               `json:"bulk,omitempty"` // of a value that writes itself, such as a table
 	Attachments []recordedAttachment `json:"attachments,omitempty"`
 	IsError     bool                 `json:"isError,omitempty"`
 	Err         string               `json:"error,omitempty"`
@@ -135,7 +136,11 @@ func (c *callEntry) add(r *strands.ToolResult, err error) {
 	if r != nil {
 		rec.Parts, rec.IsError = r.Parts, r.IsError
 		var problem error
-		if r.Value != nil {
+		if w, ok := r.Value.(io.WriterTo); ok {
+			var b bytes.Buffer
+			_, problem = w.WriteTo(&b)
+			rec.Bulk = b.Bytes()
+		} else if r.Value != nil {
 			rec.Value, problem = json.Marshal(r.Value)
 		}
 		for _, a := range r.Attachments {
@@ -163,21 +168,36 @@ func (r *recordedResult) result(tool strands.Tool) (*strands.ToolResult, error) 
 	for _, a := range r.Attachments {
 		res.Attachments = append(res.Attachments, strands.Attachment{MIME: a.MIME, Size: int64(len(a.Data)), Data: bytes.NewReader(a.Data)})
 	}
-	if r.Value == nil {
-		return res, nil
-	}
-	var err error
-	if d, ok := tool.(interface {
-		DecodeValue(json.RawMessage) (any, error)
-	}); ok {
-		res.Value, err = d.DecodeValue(r.Value)
-	} else {
-		res.Value = r.Value
-	}
+	value, err := r.native(tool)
 	if err != nil {
 		return nil, strands.Fatal(fmt.Errorf("%w: the result of %s is of another type now: %w", ErrDiffers, tool.Spec().Name, err))
 	}
+	res.Value = value
 	return res, nil
+}
+
+// native makes the native value, nil when there is none. Of a tool that does
+// not tell its type it is the JSON.
+func (r *recordedResult) native(tool strands.Tool) (any, error) {
+	typed, ok := tool.(interface{ NewValue() any })
+	switch {
+	case r.Bulk != nil && !ok:
+		return nil, errors.New("the tool does not tell its type")
+	case r.Bulk != nil:
+		v, ok := typed.NewValue().(io.ReaderFrom)
+		if !ok {
+			return nil, errors.New("it cannot read itself")
+		}
+		_, err := v.ReadFrom(bytes.NewReader(r.Bulk))
+		return reflect.ValueOf(v).Elem().Interface(), err
+	case r.Value == nil:
+		return nil, nil
+	case !ok:
+		return r.Value, nil
+	}
+	v := typed.NewValue()
+	err := json.Unmarshal(r.Value, v)
+	return reflect.ValueOf(v).Elem().Interface(), err
 }
 
 // only is the result of a call that yields one.

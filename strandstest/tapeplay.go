@@ -1,7 +1,6 @@
 package strandstest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -59,28 +58,27 @@ func (t *Tape) find(req *strands.Request) (*modelEntry, error) {
 // take finds the recording of a call. Calls from Python may come in another
 // order than they did.
 func (t *Tape) take(call *strands.ToolCall) (*callEntry, error) {
-	input := compact(call.Input)
+	now := tree(compact(call.Input))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var near *callEntry
+	near := ""
 	for i, c := range t.calls {
 		if c.Name != call.Name {
 			continue
 		}
-		if bytes.Equal(compact(c.Input), input) {
+		where := difference("the input of "+call.Name, tree(c.Input), now)
+		if where == "" {
 			t.calls = slices.Delete(t.calls, i, i+1)
 			return c, nil
 		}
-		if near == nil {
-			near = c
+		if near == "" {
+			near = where
 		}
 	}
-	if near == nil {
-		return nil, strands.Fatal(fmt.Errorf("%w: %s is called once more than it was, with %s", ErrDiffers, call.Name, input))
+	if near == "" {
+		near = fmt.Sprintf("%s is called once more than it was, with %s", call.Name, compact(call.Input))
 	}
-	var was, is any
-	_, _ = json.Unmarshal(near.Input, &was), json.Unmarshal(input, &is) // both are compact JSON
-	return nil, strands.Fatal(fmt.Errorf("%w: %s", ErrDiffers, difference("the input of "+call.Name, was, is)))
+	return nil, strands.Fatal(fmt.Errorf("%w: %s", ErrDiffers, near))
 }
 
 // tree is v as encoding/json sees it.

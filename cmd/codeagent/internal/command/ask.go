@@ -27,6 +27,7 @@ type askFlags struct {
 	maxTurns  int
 	docs      []string
 	offer     offerFlags
+	tape      recordFlags // run only
 }
 
 func (f *askFlags) add(cmd *cobra.Command) {
@@ -54,6 +55,7 @@ type talk struct {
 	docs    func() error // closes the bundles; nil = there are none
 	offer   *offered
 	tel     *telemetry
+	tape    *strandstest.Tape // nil = the run is not recorded or replayed
 }
 
 // open makes the agent the flags describe and a session with it.
@@ -84,7 +86,7 @@ func (f *askFlags) prepare(cmd *cobra.Command, folder *show.Folder) (*talk, erro
 	if err != nil {
 		return nil, err
 	}
-	model, err := openModel(cmd.Context(), f.model)
+	model, tape, err := f.tape.open(cmd.Context(), f.model)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +95,7 @@ func (f *askFlags) prepare(cmd *cobra.Command, folder *show.Folder) (*talk, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &talk{backend: f.backend(errOut), docs: shut}
+	t := &talk{backend: f.backend(errOut), docs: shut, tape: tape}
 	cfg := codeagent.Config{
 		Model:        model,
 		SystemPrompt: f.system,
@@ -107,6 +109,7 @@ func (f *askFlags) prepare(cmd *cobra.Command, folder *show.Folder) (*talk, erro
 	if folder != nil {
 		cfg.Interpreter = saving{t.backend, folder, errOut}
 	}
+	taped(&cfg, tape)
 	if err := f.equip(cmd.Context(), &cfg, t, errOut); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -154,6 +157,9 @@ func (t *talk) close() error {
 	if t.docs != nil {
 		err = errors.Join(err, t.docs())
 	}
+	if t.tape != nil {
+		err = errors.Join(err, t.tape.Close())
+	}
 	return errors.Join(err, t.backend.Close(), t.data.close())
 }
 
@@ -193,6 +199,7 @@ func newRun(ctl *interrupts) *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	f.tape.add(cmd)
 	return cmd
 }
 
