@@ -182,7 +182,7 @@ type process struct {
 
 func startClient(t *testing.T, cfg clientConfig, env []string, argv ...string) client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // cleanups use it, too
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // cleanups use it, too
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true", "NODE_NO_WARNINGS=1"), append(env, cfg.env...)...)

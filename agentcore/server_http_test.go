@@ -350,12 +350,13 @@ func TestReadTimeoutRunsCodeOnce(t *testing.T) {
 	server := newTestServer(t, agentcore.ServerConfig{})
 	cfg := server.client()
 	cfg.ReadTimeout = 1
-	c := &dialogue{t, newBoto(t, cfg), server, true}
-	id := c.session()
-	if r := c.invoke(id, "executeCode", in{"code": "open('runs', 'a').write('x')\nimport time; time.sleep(3)"}); r.Error == nil {
+	boto := &dialogue{t, newBoto(t, cfg), server, true}
+	patient := &dialogue{t, newGoClient(t, server.client()), server, false}
+	id := patient.session()
+	if r := boto.invoke(id, "executeCode", in{"code": "open('runs', 'a').write('x')\nimport time; time.sleep(3)"}); r.Error == nil {
 		t.Errorf("no timeout: %v", r.Events)
 	}
-	if r := c.python(id, "print(open('runs').read())"); r.stdout() != "x" {
+	if r := patient.python(id, "print(open('runs').read())"); r.stdout() != "x" {
 		t.Errorf("runs: %q", r.stdout())
 	}
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Agentcore measures the self-hosted code interpreter through the AWS SDK for
 // Go over loopback: starting sessions, running code, moving files, and many
 // clients at once.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -12,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,14 +42,21 @@ func (b *bench) close() error {
 
 // client is an SDK client with one attempt for each call: what fails shall be
 // seen.
-type client struct{ sdk *sdk.Client }
+type client struct {
+	sdk  *sdk.Client
+	http *http.Transport
+}
 
 func (b *bench) client() client {
+	h := http.DefaultTransport.(*http.Transport).Clone()
 	return client{sdk.New(sdk.Options{
-		Region: "us-west-2", BaseEndpoint: &b.endpoint, RetryMaxAttempts: 1,
+		Region: "us-west-2", BaseEndpoint: &b.endpoint, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: h},
 		Credentials: credentials.NewStaticCredentialsProvider(b.key.ID, b.key.Secret, ""),
-	})}
+	}), h}
 }
+
+// close lets its connections go, so that what is left over is a leak.
+func (c client) close() { c.http.CloseIdleConnections() }
 
 var interpreter = aws.String(agentcore.SystemInterpreter)
 
@@ -110,6 +121,7 @@ func report(what string, took []time.Duration) {
 
 func (b *bench) measureStarts(ctx context.Context, n int) error {
 	c := b.client()
+	defer c.close()
 	var took []time.Duration
 	for i := range n + 3 {
 		begin := time.Now()
@@ -133,6 +145,7 @@ func (b *bench) measureStarts(ctx context.Context, n int) error {
 
 func (b *bench) measureCalls(ctx context.Context, n int) error {
 	c := b.client()
+	defer c.close()
 	id, err := c.start(ctx)
 	if err != nil {
 		return err
@@ -155,6 +168,7 @@ const fileSize = 100_000_000
 
 func (b *bench) measureFiles(ctx context.Context, rounds int) error {
 	c := b.client()
+	defer c.close()
 	id, err := c.start(ctx)
 	if err != nil {
 		return err
@@ -162,29 +176,47 @@ func (b *bench) measureFiles(ctx context.Context, rounds int) error {
 	data := make([]byte, fileSize)
 	_, _ = rand.Read(data) // never fails
 	var up, down []time.Duration
+	var cpuUp, cpuDown time.Duration
 	for range rounds {
-		begin := time.Now()
+		begin, cpu := time.Now(), processorTime()
 		_, err := c.invoke(ctx, id, types.ToolNameWriteFiles, &types.ToolArguments{Content: []types.InputContentBlock{{Path: aws.String("big.bin"), Blob: data}}})
 		if err != nil {
 			return err
 		}
 		up = append(up, time.Since(begin))
-		begin = time.Now()
+		cpuUp += processorTime() - cpu
+		begin, cpu = time.Now(), processorTime()
 		res, err := c.invoke(ctx, id, types.ToolNameReadFiles, &types.ToolArguments{Paths: []string{"big.bin"}})
 		if err != nil {
 			return err
 		}
 		down = append(down, time.Since(begin))
+		cpuDown += processorTime() - cpu
 		if !bytes.Equal(res.Content[0].Resource.Blob, data) {
 			return fmt.Errorf("the file came back different")
 		}
 	}
-	for what, took := range map[string][]time.Duration{"a file of 100 MB up (writeFiles)": up, "a file of 100 MB down (readFiles)": down} {
-		slices.Sort(took)
-		rate := func(d time.Duration) float64 { return fileSize / 1e6 / d.Seconds() }
-		fmt.Printf("%-44s %.0f MB/s median, %.0f MB/s best\n", what, rate(took[len(took)/2]), rate(took[0]))
-	}
+	reportFiles("a file of 100 MB up (writeFiles)", up, cpuUp)
+	reportFiles("a file of 100 MB down (readFiles)", down, cpuDown)
 	return c.end(ctx, id)
+}
+
+// reportFiles prints rates, and what a file cost the client and the server
+// together: on a busy machine that says more.
+func reportFiles(what string, took []time.Duration, cpu time.Duration) {
+	slices.Sort(took)
+	rate := func(d time.Duration) float64 { return fileSize / 1e6 / d.Seconds() }
+	fmt.Printf("%-44s %.0f MB/s median, %.0f MB/s best, %v of processor time for each\n", what,
+		rate(took[len(took)/2]), rate(took[0]), (cpu / time.Duration(len(took))).Round(time.Millisecond))
+}
+
+// processorTime is what this process has used: the clients and the server.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // usage is what a leak would show in.
@@ -274,6 +306,7 @@ func settle(before usage) usage {
 // until ctx ends.
 func (b *bench) work(ctx context.Context, sessions, n int, note func(error), calls *atomic.Int64) (took []time.Duration) {
 	c := b.client()
+	defer c.close()
 	var ids []string
 	// What has begun is finished, so that an end of the time is no failure.
 	always := context.WithoutCancel(ctx)
