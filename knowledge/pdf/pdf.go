@@ -42,7 +42,7 @@ type Options struct {
 	Title     string         // of the document; "" = what it says, or the file's name
 	Resource  string         // URI of the document in the concepts; "" = the file's name
 	Workers   int            // pages at once; 0 = GOMAXPROCS
-	Memory    int64          // bytes of the module that each of Workers uses; 0 = 256 MiB
+	Memory    int64          // bytes of the module that each of Workers uses; 0 = 192 MiB
 	Force     bool           // convert although nothing has changed
 	// Worker is the program, with arguments, of a process to convert in: one
 	// that calls Worker. It is ended when it takes more than 1 GiB (on Linux) or
@@ -137,7 +137,7 @@ func (o Options) withDefaults(src string) Options {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.Memory <= 0 {
-		o.Memory = 256 << 20
+		o.Memory = 192 << 20
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}

@@ -2,6 +2,7 @@ package pdf_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +21,35 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) == 4 && (os.Args[1] == "convert-here" || os.Args[1] == "convert-in-worker") {
+		convertAlone(os.Args[1] == "convert-in-worker", os.Args[2], os.Args[3])
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
+}
+
+// convertAlone is a program that converts and prints the outcome.
+func convertAlone(worker bool, src, dst string) {
+	var opt pdf.Options
+	if worker {
+		opt.Worker = []string{os.Args[0], "convert-worker"}
+	}
+	var o outcome
+	var err error
+	o.Report, err = pdf.Convert(context.Background(), src, dst, opt)
+	if e, ok := errors.AsType[*pdf.Error](err); ok {
+		o.Reason = e.Reason
+	} else if err != nil {
+		o.Other = err.Error()
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(o) // the test misses it
+}
+
+// outcome is what a program that converts says about it.
+type outcome struct {
+	Report *pdf.Report
+	Reason string // of a pdf.Error
+	Other  string // of another
 }
 
 func workerOptions(t *testing.T) pdf.Options {

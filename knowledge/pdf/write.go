@@ -30,7 +30,8 @@ func write(dir string, d *document, o Options) (*Report, error) {
 	report := &Report{Pages: len(d.pages), Problems: []string{}}
 	for i, p := range d.pages {
 		if p.failed != "" {
-			report.Problems = append(report.Problems, fmt.Sprintf("page %d could not be read: %s", i+1, p.failed))
+			reason, _, _ := strings.Cut(p.failed, "\n") // a trace follows
+			report.Problems = append(report.Problems, fmt.Sprintf("page %d could not be read: %s", i+1, reason))
 		}
 	}
 	if d.cut {
