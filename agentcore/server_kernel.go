@@ -115,13 +115,17 @@ func (k *kernel) exec(ctx context.Context, code string) (*python.Result, error) 
 		if o.Result == nil {
 			continue
 		}
-		if o.Result.StateLost && o.Result.Err != nil {
+		if o.Result.StateLost && !lostBefore(o.Result) {
 			return nil, unexpected("%s; the session goes on, but its variables and files are gone", o.Result.Lost)
 		}
 		return o.Result, nil
 	}
 	return nil, errors.New("the interpreter gave no result")
 }
+
+// lostBefore says that the state was lost before a snippet, which ran all the
+// same, in a fresh one.
+func lostBefore(r *python.Result) bool { return strings.HasPrefix(r.Lost, "before this snippet") }
 
 // call runs a function of the session's module.
 func (k *kernel) call(ctx context.Context, function string, args ...any) (*python.Result, error) {

@@ -89,6 +89,9 @@ func (k *kernel) result(res *python.Result, err error) (*toolResult, error) {
 		return nil, err
 	}
 	o := &outcome{stdout: res.Stdout, stderr: res.Stderr, seconds: res.Duration.Seconds()}
+	if res.StateLost {
+		o.stderr = joinLines(o.stderr, "variables and files are gone, "+res.Lost)
+	}
 	if res.Value != "" {
 		o.stdout = joinLines(o.stdout, res.Value)
 	}
