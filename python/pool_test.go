@@ -365,6 +365,25 @@ func TestPoolKinds(t *testing.T) {
 	}
 }
 
+// TestPooledSessionsTakeBigData: what a session may hold is known to one that
+// was made in advance too.
+func TestPooledSessionsTakeBigData(t *testing.T) {
+	b := sandboxed(t, &Sandboxed{Pool: 1, Logger: quietly()})
+	fetch := strands.NewTool("fetch", "", func(context.Context, struct{}) ([]byte, error) { return make([]byte, 5<<20), nil })
+	o := Options{Namespaces: []Namespace{{Functions: []strands.Tool{fetch}}}}
+	if err := b.Prepare(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	ready := b.waiting()
+	s, err := b.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := mustExec(t, s, "len(fetch())"); res.Value != "5242880" || !slices.Contains(ready, pidOf(t, s)) {
+		t.Errorf("%+v", res)
+	}
+}
+
 // BenchmarkPooledOpen is Open of a session that waited, and its first answer.
 func BenchmarkPooledOpen(b *testing.B) {
 	i := &Sandboxed{Pool: 8, Logger: quietly()}

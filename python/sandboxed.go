@@ -158,7 +158,7 @@ func (b *Sandboxed) poolOf(s *session) (*pool, string) {
 // starter makes workers like those of s, and keeps nothing else of it.
 func (b *Sandboxed) starter(s *session) func(context.Context) (*wire, error) {
 	o := Options{Requirements: s.opts.Requirements, Preload: s.opts.Preload, Limits: s.opts.Limits}
-	like := &session{config: s.config, launch: func(ctx context.Context, progress func(string)) (sandbox.Process, error) {
+	like := &session{opts: o, config: s.config, launch: func(ctx context.Context, progress func(string)) (sandbox.Process, error) {
 		return b.fork(ctx, o, progress)
 	}}
 	return func(ctx context.Context) (*wire, error) { return like.fresh(ctx, func(string) {}) }

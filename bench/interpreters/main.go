@@ -94,8 +94,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 			note("%s: %s", c.title, col.name)
 			began := time.Now()
 			got, skipped, err := col.peer.measure(ctx, c, count)
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", c.title, col.name, err)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err != nil { // one case must not take the others with it
+				got, skipped = nil, "it fails: "+err.Error()
 			}
 			slices.Sort(got)
 			row.cells = append(row.cells, cell{samples: got, skipped: skipped})
