@@ -70,11 +70,11 @@ func ObjectOf(name string, p Provider) Toolkit {
 }
 
 // DataAnalysis offers numpy, pandas, scipy and datetime, with np, pd and stats
-// bound.
+// bound. With it comes pyarrow, through which tables of Go functions travel.
 var DataAnalysis = Toolkit{
 	Libraries:    []string{"numpy.*", "pandas.*", "scipy.*", "datetime"},
-	Requirements: []string{"numpy", "pandas", "scipy"},
-	Preload:      []string{"numpy", "pandas", "scipy.stats"},
+	Requirements: []string{"numpy", "pandas", "scipy", "pyarrow"},
+	Preload:      []string{"numpy", "pyarrow", "pandas", "scipy.stats"},
 	InitializationCode: `import datetime
 import numpy as np
 import pandas as pd

@@ -37,6 +37,9 @@ class Finder:
         name = module.__name__
         source = self.get_source(name)
         self._sources.add(_file(name), source)
+        # A copy: by the worker's own builtins an interrupt knows the worker's
+        # code, which it must not end.
+        module.__dict__["__builtins__"] = dict(__builtins__)
         _exec(_compile(source, _file(name), "exec", 0, True), module.__dict__)
 
     def get_source(self, name: str) -> str:

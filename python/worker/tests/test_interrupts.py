@@ -83,6 +83,19 @@ await f()
 }
 
 
+class InModules(Case):
+    """Loops in the program's own modules end as those of a snippet do."""
+
+    config = {"modules": [{"name": "spins", "package": False, "source": "def spin():\n  while True: pass\n"}]}
+
+    def test_a_loop(self):
+        self.keep()
+        result = self.host.run("spin()", interrupts=(0.1, 0.3))
+        self.assertIsNotNone(result.error)
+        self.assertEqual(result.error["type"], "KeyboardInterrupt")
+        self.kept()
+
+
 class Interrupts(Case):
     config = {"namespaces": [{"module": "", "functions": [function(1, "stuck"), function(2, "quick"), function(3, "items", stream=True)]}]}
     functions = {1: lambda a: NO_ANSWER, 2: lambda a: a, 3: lambda a: iter([1, 2, 3])}
