@@ -205,7 +205,9 @@ func (k *Keeper) afterInvocation(ctx context.Context, e *strands.AfterInvocation
 	if write == nil {
 		write = Section
 	}
-	text := "\n\n" + write(r.list)
+	said := e.Result.Message.Text()
+	ended := len(said) - len(strings.TrimRight(said, "\n")) // with line ends of its own
+	text := strings.Repeat("\n", max(0, 2-ended)) + write(r.list)
 	// Not the history's message: a model that reads links repeats them, and
 	// not always all of them.
 	m := e.Result.Message
