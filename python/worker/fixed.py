@@ -5,13 +5,14 @@ millisecond at each look, and random generators begin with a seed. Guidance
 for honest code, no protection: whoever looks for the true time finds it.
 time.monotonic stays true, since event loops and locks wait by it. Code that
 was imported before has the old names: pandas is told apart, because it is.
+
+datetime and random are imported when they are needed only: they cost time,
+and random a descriptor.
 """
 
 from strands_worker.private import BUILTINS as __builtins__
 
-import datetime
 import os
-import random
 import sys
 import time
 from typing import Any
@@ -62,6 +63,8 @@ def _seconds_default(true: Any, clock: _Clock) -> Any:
 
 
 def _fix_datetime(clock: _Clock) -> None:
+    import datetime
+
     true_datetime, true_date = datetime.datetime, datetime.date
 
     class AnyDate(type):
@@ -114,6 +117,8 @@ def _fix_timestamp(timestamp: Any, clock: _Clock) -> None:
 
 
 def _fix_random(seed: int) -> None:
+    import random
+
     source = random.Random(seed)
     true_random = random.Random
 
