@@ -165,7 +165,7 @@ func TestOptions(t *testing.T) {
 		"libraries": {p.options.Libraries, []string{"numpy.*", "pandas.*", "scipy.*", "matplotlib.*", "seaborn.*",
 			"fin", "shop", "shop.*", "rich.table", "yaml", "yaml.load", "yaml.nodes"}},
 		"shown":        {p.imports, []string{"numpy.*", "pandas.*", "scipy.*", "matplotlib.*", "seaborn.*", "rich.table", "yaml"}},
-		"requirements": {p.options.Requirements, []string{"numpy", "pandas", "scipy", "matplotlib", "seaborn", "rich"}},
+		"requirements": {p.options.Requirements, []string{"numpy", "pandas", "scipy", "pyarrow", "matplotlib", "seaborn", "rich"}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s: got %q, want %q", what, c.got, c.want)
