@@ -20,7 +20,8 @@ import (
 
 // bootstrap is all that the command line of a plain worker holds. The rest
 // comes over the socket: the modules of the worker, which it registers and
-// executes, and the entry to call.
+// executes, and the entry to call. A worker that is told its parent ends with
+// it: beside a foreign kernel nobody else would see to that.
 const bootstrap = `
 import sys
 if sys.path[:1] == [""]:
@@ -45,6 +46,14 @@ def main():
     boot = json.loads(read(int.from_bytes(read(4), "little")))
     sys.path[:] = boot["path"]
     sys.argv[:] = [""]
+    if parent := boot.get("parent"):
+        try:
+            import ctypes
+            ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+        except (ImportError, OSError, AttributeError):
+            pass
+        if os.getppid() != parent:
+            os._exit(0)
     try:
         import resource
     except ImportError:

@@ -36,6 +36,7 @@ class Pump:
         self.work = os.path.join(self._home, "work")
         os.makedirs(self.work, exist_ok=True)
         boot["path"] = [os.path.abspath(p) for p in sys.path if p]
+        boot["parent"] = os.getpid()
         body = json.dumps(boot).encode()
         self._sock, theirs = socket.socketpair()
         self._out, into = os.pipe()
