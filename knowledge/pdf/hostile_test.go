@@ -99,6 +99,9 @@ func TestHostile(t *testing.T) {
 				if o.Report != nil {
 					said = strings.Join(o.Report.Problems, "; ")
 				}
+				if slower > 1 && strings.Contains(said, "1 GiB of memory") {
+					return // which is what the detector takes
+				}
 				if o.Other != "" || said == "" || !strings.Contains(said, c.want) {
 					t.Errorf("%+v", o)
 				}

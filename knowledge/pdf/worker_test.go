@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		convertAlone(os.Args[1] == "convert-in-worker", os.Args[2], os.Args[3])
 		os.Exit(0)
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of the tests ends a second later
 	os.Exit(m.Run())
 }
 
