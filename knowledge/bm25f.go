@@ -26,7 +26,7 @@ const (
 )
 
 var (
-	fieldWeight = [numFields]float64{8, 3, 5, 3, 1}
+	fieldWeight = [numFields]float64{12, 3, 3, 5, 1}
 	fieldLength = [numFields]float64{.4, .4, .4, .7, .6}
 )
 
@@ -36,6 +36,10 @@ const (
 	// linkWeight is how much being linked to from other concepts counts: what
 	// many mention is what a plain question means more often.
 	linkWeight = .05
+
+	// coverWeight is how much it counts to have all of a question rather than
+	// much of one word.
+	coverWeight = .5
 )
 
 // bm25f is the keyword index: for each term a list of (document, count in
@@ -197,6 +201,11 @@ func (x *bm25f) idf(term string) float64 {
 	if n == 0 {
 		return 0
 	}
+	return x.rarity(n)
+}
+
+// rarity is how much something says that is in n documents.
+func (x *bm25f) rarity(n float64) float64 {
 	return math.Log(1 + (float64(len(x.ids))-n+.5)/(n+.5))
 }
 
@@ -204,40 +213,73 @@ func (x *bm25f) idf(term string) float64 {
 // measure. Words that are in no document count as if they were in one.
 func (x *bm25f) ceiling(words string) float64 {
 	sum := 0.0
-	rare := math.Log(1 + (float64(len(x.ids))+.5)/1.5)
-	for _, t := range queryTerms(words) {
-		if idf := x.idf(t); idf > 0 {
-			sum += idf
-		} else {
-			sum += rare
-		}
+	for _, c := range x.concerns(words) {
+		sum += x.gravity(c)
 	}
-	return max(sum*(bm25K1+1), 1e-9)
+	return max(sum*(bm25K1+1)*(1+coverWeight), 1e-9)
 }
 
-// scratch holds a query's scores, all zero between queries, which are frequent
-// while bundles are large.
-var scratch sync.Pool
+// gravity is how much a concern counts in its question.
+func (x *bm25f) gravity(c concern) float64 {
+	docs := 0.0
+	for _, v := range c.variants {
+		docs += v.weight * float64(x.postings[v.term].docs)
+	}
+	return c.weight * x.rarity(min(max(docs, 1), float64(len(x.ids))))
+}
 
-// Query ranks by the sum over the terms; a document needs only one of them.
+// scratch is what a query counts in, all zero between queries, which are
+// frequent while bundles are large.
+type scratch struct {
+	scores []float64
+	counts []float64 // of one concern
+	covers []float64 // the gravity of the concerns each document has
+}
+
+var scratches sync.Pool
+
+func newScratch(n int) *scratch {
+	s, _ := scratches.Get().(*scratch)
+	if s == nil || cap(s.scores) < n {
+		s = &scratch{make([]float64, n), make([]float64, n), make([]float64, n)}
+	}
+	s.scores, s.counts, s.covers = s.scores[:n], s.counts[:n], s.covers[:n]
+	return s
+}
+
+// Query ranks by the sum over the concerns; a document needs only one of them.
 func (x *bm25f) Query(ctx context.Context, query string, topK int) ([]Hit, error) {
-	pooled, _ := scratch.Get().(*[]float64)
-	if pooled == nil || cap(*pooled) < len(x.ids) {
-		pooled = new(make([]float64, len(x.ids)))
-	}
-	scores := (*pooled)[:len(x.ids)]
-	var touched []int32
-	for _, t := range queryTerms(query) {
+	s := newScratch(len(x.ids))
+	var touched, counted []int32
+	all := 0.0
+	for _, c := range x.concerns(query) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, err // what was counted in is left to the collector
 		}
-		touched = x.score(t, scores, touched)
+		counted = counted[:0]
+		for _, v := range c.variants {
+			counted = x.count(v, s.counts, counted)
+		}
+		gravity := x.gravity(c)
+		all += gravity
+		for _, doc := range counted {
+			tf := s.counts[doc]
+			s.counts[doc] = 0
+			if s.scores[doc] == 0 {
+				touched = append(touched, doc)
+			}
+			s.scores[doc] += gravity * tf * (bm25K1 + 1) / (tf + bm25K1)
+			s.covers[doc] += gravity * min(1, 2*tf)
+		}
 	}
-	hits := x.best(scores, touched, topK)
 	for _, doc := range touched {
-		scores[doc] = 0
+		s.scores[doc] *= 1 + coverWeight*s.covers[doc]/all
 	}
-	scratch.Put(pooled)
+	hits := x.best(s.scores, touched, topK)
+	for _, doc := range touched {
+		s.scores[doc], s.covers[doc] = 0, 0
+	}
+	scratches.Put(s)
 	return hits, nil
 }
 
@@ -265,13 +307,12 @@ func (x *bm25f) best(scores []float64, touched []int32, topK int) []Hit {
 	return hits
 }
 
-// score adds what term says to each document that has it.
-func (x *bm25f) score(term string, scores []float64, touched []int32) []int32 {
-	idf := x.idf(term)
+// count adds how often, and in which fields, each document has a term.
+func (x *bm25f) count(v variant, counts []float64, touched []int32) []int32 {
 	doc := 0
-	for data := x.postings[term].data; len(data) > 0; {
+	for data := x.postings[v.term].data; len(data) > 0; {
 		delta, n := binary.Uvarint(data)
-		if n <= 0 || doc+int(delta) >= len(scores) || len(data) <= n {
+		if n <= 0 || doc+int(delta) >= len(counts) || len(data) <= n {
 			return touched // a damaged cache
 		}
 		doc += int(delta)
@@ -290,10 +331,10 @@ func (x *bm25f) score(term string, scores []float64, touched []int32) []int32 {
 			norm := 1 - fieldLength[f] + fieldLength[f]*float64(x.lengths[doc][f])/x.average[f]
 			tf += fieldWeight[f] * float64(count) / norm
 		}
-		if scores[doc] == 0 {
+		if counts[doc] == 0 {
 			touched = append(touched, int32(doc))
 		}
-		scores[doc] += idf * tf * (bm25K1 + 1) / (tf + bm25K1)
+		counts[doc] += v.weight * tf
 	}
 	return touched
 }

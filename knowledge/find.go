@@ -92,7 +92,7 @@ func (b *Bundle) Find(ctx context.Context, query string, o FindOptions) (*Found,
 	if err != nil {
 		return nil, err
 	}
-	look := queryTerms(q.words)
+	look := s.lookFor(q.words)
 	for _, h := range hits {
 		c := s.byID[h.ID]
 		if c == nil {
@@ -103,7 +103,7 @@ func (b *Bundle) Find(ctx context.Context, query string, o FindOptions) (*Found,
 			continue
 		}
 		m := Match{ID: c.ID, Title: c.Title, Type: c.Type, Path: s.pathOf(c.ID), Pages: c.Pages, Score: h.Score, Tokens: c.tokens(), Note: c.notes(b.opts.Now())}
-		m.Snippet, m.Lines = snippet(text, look, s.keywords)
+		m.Snippet, m.Lines = snippet(text, look)
 		if found.Results = append(found.Results, m); len(found.Results) == limit {
 			break
 		}
@@ -221,16 +221,27 @@ const (
 	snippetSearch = 256 << 10 // bytes of a body that are searched for it
 )
 
-// snippet returns the few lines of text that say most about the terms, and
-// where they stand. Without any of the terms it is the beginning.
-func snippet(text string, look []string, idf *bm25f) (string, [2]int) {
-	weight := make(map[string]float64, len(look))
-	for _, t := range look {
-		weight[t] = 1
-		if idf != nil {
-			weight[t] = max(idf.idf(t), .01)
+// lookFor says which terms make a snippet, and how much each.
+func (s *state) lookFor(words string) map[string]float64 {
+	weight := map[string]float64{}
+	if s.keywords == nil {
+		for _, t := range queryTerms(words) {
+			weight[t] = 1
+		}
+		return weight
+	}
+	for _, c := range s.keywords.concerns(words) {
+		for _, v := range c.variants {
+			weight[v.term] = max(weight[v.term], v.weight*c.weight*s.keywords.idf(v.term), .01)
 		}
 	}
+	return weight
+}
+
+// snippet returns the few lines of text that say most about the terms, by
+// their weights, and where they stand. Without any of the terms it is the
+// beginning.
+func snippet(text string, weight map[string]float64) (string, [2]int) {
 	text = text[:min(len(text), snippetSearch)]
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	best, bestScore := 0, -1.0

@@ -105,16 +105,18 @@ func isLowerASCII(s string) bool {
 }
 
 // stopWords are left out of questions: they match everywhere.
-var stopWords = func() map[string]bool {
-	const words = `a about am an and any are as at be been but by can could did do does for from had has have how i if in
-		into is it its me my no not of on or our should so some such than that the their them then there these they this
-		to us was we were what when where which who why will with would you your does get give there want need tell show`
+var stopWords = stemSet(`a about am an and any are as at be been but by can could did do does for from had has have how i if in
+	into is it its me my no not of on or our should so some such than that the their them then there these they this
+	to us was we were what when where which who why will with would you your does get give there want need tell show`)
+
+// stemSet is the set of the stems of words.
+func stemSet(words string) map[string]bool {
 	set := map[string]bool{}
 	for w := range strings.FieldsSeq(words) {
 		word(w, func(stem string) { set[stem] = true })
 	}
 	return set
-}()
+}
 
 // queryTerms returns the distinct terms of a question without stop words;
 // with them when there is nothing else.
