@@ -14,7 +14,7 @@ import (
 
 // cacheMagic names the form of the cache file; a change of the form, of the
 // tokeniser or of the stemmer changes it.
-const cacheMagic = "okf-index-2\n"
+const cacheMagic = "okf-index-3\n"
 
 // cache is what is kept of a bundle between programs: its concepts without
 // bodies, and the keyword index. A file whose size and time are those of the
@@ -50,11 +50,7 @@ func (b *Bundle) cacheFile() string {
 		}
 		dir = filepath.Join(base, "okf")
 	}
-	abs, err := filepath.Abs(b.dir)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(abs))
+	sum := sha256.Sum256([]byte(b.dir))
 	return filepath.Join(dir, hex.EncodeToString(sum[:12])+".idx")
 }
 
@@ -172,6 +168,7 @@ func (e *encoder) concept(c *Concept) {
 	e.int(len(c.links))
 	for _, l := range c.links {
 		e.text(l.to, l.text, l.heading)
+		e.int(l.line)
 		if l.child {
 			e.int(1)
 		} else {
@@ -241,8 +238,8 @@ func (d *decoder) concept() *Concept {
 	for range d.count(3) {
 		c.headings = append(c.headings, heading{d.int(), d.int(), d.str()})
 	}
-	for range d.count(4) {
-		c.links = append(c.links, link{d.str(), d.str(), d.str(), d.int() == 1})
+	for range d.count(5) {
+		c.links = append(c.links, link{d.str(), d.str(), d.str(), d.int(), d.int() == 1})
 	}
 	for range d.count(2) {
 		c.problems = append(c.problems, Problem{File: d.str(), Message: d.str()})

@@ -40,6 +40,7 @@ type link struct {
 	to      string // id, or a folder with a trailing slash
 	text    string
 	heading string // under which it stands
+	line    int    // of the body, from 1
 	child   bool   // under a heading that lists subsections
 }
 

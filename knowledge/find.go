@@ -84,7 +84,7 @@ func (q *question) filtered() bool {
 // type:Function tag:sales under:stats/models "an exact phrase". A concept
 // whose id or title is the query comes first. Nothing found is no error.
 func (b *Bundle) Find(ctx context.Context, query string, o FindOptions) (*Found, error) {
-	s := b.state.Load()
+	s := b.current(ctx)
 	limit := cmp.Or(o.Limit, 5)
 	q := parseQuestion(query)
 	found := &Found{Query: query}

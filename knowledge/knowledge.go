@@ -12,9 +12,9 @@ package knowledge
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,15 +43,22 @@ type Options struct {
 }
 
 // Bundle is an open bundle. It is safe for concurrent use. Bodies are read
-// when they are needed; Refresh picks up what changed on disk.
+// when they are needed.
+//
+// What changes in its folder is picked up: Find, Read, Children, TOC, Grep and
+// Validate look at the times of its folders and files, at most once a second
+// and at most at 1,000 of each (of larger bundles, at others each second). A
+// bundle of an fs.FS, or with an Index of its own, which may be dear to build,
+// is as it was until Refresh.
 type Bundle struct {
 	name    string
-	fsys    fs.FS
-	root    io.Closer // nil for an fs.FS
-	dir     string    // "" for an fs.FS
+	dir     string // absolute; "" for an fs.FS
 	opts    Options
+	place   atomic.Pointer[place]
 	state   atomic.Pointer[state]
-	refresh sync.Mutex // one Refresh at a time
+	refresh sync.Mutex    // one Refresh at a time
+	looked  atomic.Int64  // when changes were last looked for, ns
+	turn    atomic.Uint32 // how often they were
 }
 
 // Problem is something wrong with a file of a bundle. It never stops the rest
@@ -83,7 +90,12 @@ func Open(ctx context.Context, dir string, o Options) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening bundle: %w", err)
 	}
-	b := &Bundle{name: o.Name, fsys: root.FS(), root: root, dir: dir, opts: o}
+	b := &Bundle{name: o.Name, opts: o}
+	b.place.Store(&place{root.FS(), root})
+	if b.dir, err = filepath.Abs(dir); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("opening bundle: %w", err)
+	}
 	if b.name == "" {
 		b.name = folderName(dir)
 	}
@@ -93,7 +105,8 @@ func Open(ctx context.Context, dir string, o Options) (*Bundle, error) {
 // OpenFS opens the bundle at the root of fsys, such as an embed.FS.
 func OpenFS(ctx context.Context, fsys fs.FS, o Options) (*Bundle, error) {
 	o.CacheDir = "-"
-	b := &Bundle{name: o.Name, fsys: fsys, opts: o}
+	b := &Bundle{name: o.Name, opts: o}
+	b.place.Store(&place{fsys: fsys})
 	if b.name == "" {
 		b.name = "docs"
 	}
@@ -114,12 +127,15 @@ func (b *Bundle) opened(ctx context.Context) (*Bundle, error) {
 	return b, nil
 }
 
-// Refresh picks up files that were added, changed or removed since the bundle
-// was opened. Calls under way go on with what was there before. After an
+// Refresh picks up now what was added, changed or removed. Calls under way go on with what was there before. After an
 // error the bundle is as it was.
 func (b *Bundle) Refresh(ctx context.Context) error {
 	b.refresh.Lock()
 	defer b.refresh.Unlock()
+	b.looked.Store(time.Now().UnixNano())
+	if err := b.reopen(); err != nil {
+		return err
+	}
 	s, err := b.load(ctx, b.state.Load())
 	if err != nil {
 		return err
@@ -130,10 +146,10 @@ func (b *Bundle) Refresh(ctx context.Context) error {
 
 // Close lets go of the folder. Methods that read bodies fail afterwards.
 func (b *Bundle) Close() error {
-	if b.root == nil {
-		return nil
+	if p := b.place.Load(); p.root != nil {
+		return p.root.Close()
 	}
-	return b.root.Close()
+	return nil
 }
 
 // Name is Options.Name or its default.
@@ -164,6 +180,8 @@ type state struct {
 	byID      map[string]*Concept
 	position  map[string]int // of a concept, by id
 	problems  []Problem
+	folders   []stamp
+	files     []stamp
 	tree      tree
 	backlinks map[string][]backlink
 	keywords  *bm25f // nil when another index replaces it

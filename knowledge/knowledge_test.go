@@ -218,17 +218,17 @@ func TestDidYouMean(t *testing.T) {
 
 func TestGrep(t *testing.T) {
 	b := open(t, manual(), knowledge.Options{})
-	g, err := b.Grep(`least\s+SQUARES`, knowledge.GrepOptions{IgnoreCase: true})
+	g, err := b.Grep(t.Context(), `least\s+SQUARES`, knowledge.GrepOptions{IgnoreCase: true})
 	if err != nil || len(g.Lines) != 1 || g.Lines[0] != (knowledge.GrepLine{ID: "stats/regression", Line: 8, Text: "Ordinary least squares by QR decomposition."}) {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if g, _ := b.Grep("e", knowledge.GrepOptions{Max: 3}); len(g.Lines) != 3 || !g.Cut {
+	if g, _ := b.Grep(t.Context(), "e", knowledge.GrepOptions{Max: 3}); len(g.Lines) != 3 || !g.Cut {
 		t.Errorf("capped: %+v", g)
 	}
-	if g, _ := b.Grep("package", knowledge.GrepOptions{Under: "stats"}); len(g.Lines) != 0 {
+	if g, _ := b.Grep(t.Context(), "package", knowledge.GrepOptions{Under: "stats"}); len(g.Lines) != 0 {
 		t.Errorf("under stats: %+v", g)
 	}
-	if _, err := b.Grep("(", knowledge.GrepOptions{}); err == nil {
+	if _, err := b.Grep(t.Context(), "(", knowledge.GrepOptions{}); err == nil {
 		t.Error("a broken pattern was accepted")
 	}
 }
@@ -284,7 +284,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if g, _ := b.Grep("password", knowledge.GrepOptions{}); len(g.Lines) != 0 || b.Len() != 1 {
+	if g, _ := b.Grep(t.Context(), "password", knowledge.GrepOptions{}); len(g.Lines) != 0 || b.Len() != 1 {
 		t.Errorf("%d concepts, %+v", b.Len(), g)
 	}
 	if len(b.Problems()) != 3 {
@@ -460,7 +460,7 @@ func TestLibrary(t *testing.T) {
 	if toc, err := l.TOC(knowledge.TOCOptions{}); err != nil || toc.Total != 8 {
 		t.Errorf("%v, %v", toc, err)
 	}
-	if g, err := l.Grep("Bake|disk", knowledge.GrepOptions{}); err != nil || len(g.Lines) != 2 {
+	if g, err := l.Grep(t.Context(), "Bake|disk", knowledge.GrepOptions{}); err != nil || len(g.Lines) != 2 {
 		t.Errorf("%v, %v", g, err)
 	}
 	if _, err := l.Read("two/pi", knowledge.ReadOptions{}); err == nil {

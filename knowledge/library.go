@@ -204,7 +204,7 @@ func prefixed(b *Bundle, c *Contents) *Contents {
 }
 
 // Grep finds matching lines in all bundles, or in the one that Under names.
-func (l *Library) Grep(pattern string, o GrepOptions) (*Grepped, error) {
+func (l *Library) Grep(ctx context.Context, pattern string, o GrepOptions) (*Grepped, error) {
 	bundles := l.bundles
 	if o.Under != "" {
 		b, id, err := l.pick(o.Under)
@@ -221,7 +221,7 @@ func (l *Library) Grep(pattern string, o GrepOptions) (*Grepped, error) {
 			all.Cut = true
 			break
 		}
-		g, err := b.Grep(pattern, o)
+		g, err := b.Grep(ctx, pattern, o)
 		if err != nil {
 			return nil, err
 		}

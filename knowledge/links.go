@@ -78,7 +78,7 @@ func (s *bodyScan) line(text string) {
 	plain := codeSpan.ReplaceAllStringFunc(text, func(c string) string { return strings.Repeat("·", len(c)) })
 	for _, m := range inlineLink.FindAllStringSubmatch(plain, -1) {
 		if m[1] == "" {
-			s.add(m[2], m[3]+m[4])
+			s.add(m[2], m[3]+m[4], s.under(), s.lines)
 		}
 	}
 	for _, m := range refUse.FindAllStringSubmatch(plain, -1) {
@@ -87,7 +87,7 @@ func (s *bodyScan) line(text string) {
 			if name == "" {
 				name = m[2]
 			}
-			s.pending = append(s.pending, link{to: name, text: m[2], heading: s.under()})
+			s.pending = append(s.pending, link{to: name, text: m[2], heading: s.under(), line: s.lines})
 		}
 	}
 }
@@ -120,14 +120,12 @@ func (s *bodyScan) under() string {
 func (s *bodyScan) resolveRefs() {
 	for _, l := range s.pending {
 		if target, ok := s.defs[strings.ToLower(l.to)]; ok {
-			s.addUnder(l.text, target, l.heading)
+			s.add(l.text, target, l.heading, l.line)
 		}
 	}
 }
 
-func (s *bodyScan) add(text, target string) { s.addUnder(text, target, s.under()) }
-
-func (s *bodyScan) addUnder(text, target, under string) {
+func (s *bodyScan) add(text, target, under string, line int) {
 	to := resolve(s.id, target)
 	if to == "" || to == s.id || s.seen[to] {
 		return
@@ -137,7 +135,7 @@ func (s *bodyScan) addUnder(text, target, under string) {
 	}
 	s.seen[to] = true
 	u := strings.ToLower(under)
-	s.links = append(s.links, link{to: to, text: text, heading: under, child: u == "subsections" || u == "children"})
+	s.links = append(s.links, link{to: to, text: text, heading: under, line: line, child: u == "subsections" || u == "children"})
 }
 
 // resolve turns the target of a link in the concept from into an id, or a

@@ -22,11 +22,14 @@ const maxConcepts = 1_000_000
 // load reads the bundle anew, taking from old (which may be nil) and from the
 // cache what has not changed.
 func (b *Bundle) load(ctx context.Context, old *state) (*state, error) {
-	files, problems, err := b.walk(ctx)
+	files, folders, problems, err := b.walk(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &state{problems: problems, byID: make(map[string]*Concept, len(files)), position: make(map[string]int, len(files))}
+	s := &state{problems: problems, folders: folders, byID: make(map[string]*Concept, len(files)), position: make(map[string]int, len(files))}
+	for _, f := range files {
+		s.files = append(s.files, stamp{f.id + ".md", f.size, f.modTime})
+	}
 	known := map[string]*Concept{}
 	var cached *cache
 	if old != nil {
@@ -49,12 +52,11 @@ type file struct {
 	modTime int64
 }
 
-// walk lists the Markdown files that are concepts, sorted by id.
-func (b *Bundle) walk(ctx context.Context) ([]file, []Problem, error) {
-	var files []file
-	var problems []Problem
+// walk lists the Markdown files that are concepts, sorted by id, and the
+// folders.
+func (b *Bundle) walk(ctx context.Context) (files []file, folders []stamp, problems []Problem, err error) {
 	folded := map[string]string{}
-	err := fs.WalkDir(b.fsys, ".", func(p string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(b.place.Load().fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -66,6 +68,9 @@ func (b *Bundle) walk(ctx context.Context) ([]file, []Problem, error) {
 		case d.IsDir():
 			if p != "." && strings.HasPrefix(d.Name(), ".") {
 				return fs.SkipDir
+			}
+			if info, err := d.Info(); err == nil {
+				folders = append(folders, stamp{p, -1, info.ModTime().UnixNano()})
 			}
 			return nil
 		}
@@ -89,7 +94,7 @@ func (b *Bundle) walk(ctx context.Context) ([]file, []Problem, error) {
 		return nil
 	})
 	slices.SortFunc(files, func(x, y file) int { return cmp.Compare(x.id, y.id) })
-	return files, problems, err
+	return files, folders, problems, err
 }
 
 func (b *Bundle) inspect(id string, d fs.DirEntry) (file, string) {
@@ -200,7 +205,7 @@ func (b *Bundle) readConcept(f file) (*Concept, []Problem) {
 
 // readFile reads a file whose size may have changed since it was looked at.
 func (b *Bundle) readFile(name string) ([]byte, error) {
-	f, err := b.fsys.Open(name)
+	f, err := b.place.Load().fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +225,7 @@ func (b *Bundle) body(c *Concept) (string, error) {
 	text, err := b.readFile(c.ID + ".md")
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("%s.md is gone; refresh the bundle", c.ID)
+			return "", fmt.Errorf("%s.md is gone; the bundle is changing, ask again", c.ID)
 		}
 		return "", err
 	}

@@ -2,6 +2,7 @@ package knowledge
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 )
@@ -35,7 +36,7 @@ type TOCOptions struct {
 
 // TOC shows the hierarchy from the top, or from below one entry.
 func (b *Bundle) TOC(o TOCOptions) (*Contents, error) {
-	s := b.state.Load()
+	s := b.current(context.Background())
 	under := ""
 	if o.Under != "" {
 		id, err := s.resolveID(o.Under)
@@ -54,7 +55,7 @@ func (b *Bundle) TOC(o TOCOptions) (*Contents, error) {
 
 // Children lists what lies directly below a concept or folder.
 func (b *Bundle) Children(id string) (*Contents, error) {
-	s := b.state.Load()
+	s := b.current(context.Background())
 	id, err := s.resolveID(id)
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func FuzzScanBody(f *testing.F) {
 }
 
 func FuzzCache(f *testing.F) {
-	s := &state{concepts: []*Concept{{ID: "a", Tags: []string{"t"}, headings: []heading{{1, 1, "h"}}, links: []link{{"b", "x", "h", true}}}}, keywords: newBM25F()}
+	s := &state{concepts: []*Concept{{ID: "a", Tags: []string{"t"}, headings: []heading{{1, 1, "h"}}, links: []link{{"b", "x", "h", 3, true}}}}, keywords: newBM25F()}
 	s.keywords.lengths = make([][numFields]uint32, 1)
 	s.keywords.postings["term"] = postings{docs: 1, data: []byte{0, 1, 1}}
 	good := encodeCache(s)

@@ -2,9 +2,14 @@ package knowledge
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // ReadOptions say which part of a concept to read. The zero value reads all
@@ -34,7 +39,7 @@ type Reading struct {
 
 // Read shows a concept. An unknown id is a *NotFoundError with suggestions.
 func (b *Bundle) Read(id string, o ReadOptions) (*Reading, error) {
-	s := b.state.Load()
+	s := b.current(context.Background())
 	id, err := s.resolveID(id)
 	if err != nil {
 		return nil, err
@@ -196,8 +201,8 @@ type GrepLine struct {
 }
 
 // Grep finds the lines that match a regular expression (RE2 syntax, linear
-// time), in the order of ids.
-func (b *Bundle) Grep(pattern string, o GrepOptions) (*Grepped, error) {
+// time), in the order of ids. It reads on all processors.
+func (b *Bundle) Grep(ctx context.Context, pattern string, o GrepOptions) (*Grepped, error) {
 	source := pattern
 	if o.IgnoreCase {
 		source = "(?i)" + source
@@ -206,7 +211,7 @@ func (b *Bundle) Grep(pattern string, o GrepOptions) (*Grepped, error) {
 	if err != nil {
 		return nil, fmt.Errorf("grep: %w", err)
 	}
-	s := b.state.Load()
+	s := b.current(ctx)
 	under := ""
 	if o.Under != "" {
 		if under, err = s.resolveID(o.Under); err != nil {
@@ -214,33 +219,67 @@ func (b *Bundle) Grep(pattern string, o GrepOptions) (*Grepped, error) {
 		}
 		under = strings.TrimSuffix(under, "/")
 	}
+	var in []*Concept
+	for _, c := range s.concepts {
+		if under == "" || c.ID == under || s.isBelow(c.ID, under) {
+			in = append(in, c)
+		}
+	}
 	g := &Grepped{Pattern: pattern}
 	limit := cmp.Or(o.Max, 50)
-	for _, c := range s.concepts {
-		if under != "" && c.ID != under && !s.isBelow(c.ID, under) {
-			continue
+	for stretch := range slices.Chunk(in, grepAtOnce) { // no further than there is room
+		for _, lines := range b.grepAll(ctx, re, stretch, limit+1) {
+			g.Lines = append(g.Lines, lines...)
 		}
-		text, err := b.body(c)
-		if err != nil || !re.MatchString(text) {
-			continue
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("grep: %w", err)
 		}
-		n := 0
-		for line := range strings.Lines(text) {
-			if n++; !re.MatchString(line) {
-				continue
-			}
-			if len(g.Lines) == limit {
-				g.Cut = true
-				return g, nil
-			}
-			line = strings.TrimSpace(line)
-			if len(line) > 300 {
-				line = strings.ToValidUTF8(line[:300], "") + " …"
-			}
-			g.Lines = append(g.Lines, GrepLine{c.ID, n, line})
+		if len(g.Lines) > limit {
+			g.Lines, g.Cut = g.Lines[:limit], true
+			break
 		}
 	}
 	return g, nil
+}
+
+const grepAtOnce = 256 // concepts that are searched before the lines are counted
+
+// grepAll returns the lines of each concept that match, at most limit of each.
+func (b *Bundle) grepAll(ctx context.Context, re *regexp.Regexp, in []*Concept, limit int) [][]GrepLine {
+	found := make([][]GrepLine, len(in))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(in)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(in) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if text, err := b.body(in[i]); err == nil {
+					found[i] = grepLines(in[i].ID, text, re, limit)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return found
+}
+
+func grepLines(id, text string, re *regexp.Regexp, limit int) (lines []GrepLine) {
+	if !re.MatchString(text) {
+		return nil
+	}
+	n := 0
+	for line := range strings.Lines(text) {
+		if n++; !re.MatchString(line) {
+			continue
+		}
+		line = strings.TrimSpace(line)
+		if len(line) > 300 {
+			line = strings.ToValidUTF8(line[:300], "") + " …"
+		}
+		if lines = append(lines, GrepLine{id, n, line}); len(lines) == limit {
+			break
+		}
+	}
+	return lines
 }
 
 // String is what a model should read.

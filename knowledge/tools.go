@@ -14,7 +14,7 @@ type Source interface {
 	Read(id string, o ReadOptions) (*Reading, error)
 	Children(id string) (*Contents, error)
 	TOC(o TOCOptions) (*Contents, error)
-	Grep(pattern string, o GrepOptions) (*Grepped, error)
+	Grep(ctx context.Context, pattern string, o GrepOptions) (*Grepped, error)
 }
 
 type findInput struct {
@@ -63,8 +63,8 @@ func Tools(src Source) []strands.Tool {
 		strands.NewTool("toc", "Shows the table of contents, 1 level unless depth is given.", func(_ context.Context, in tocInput) (string, error) {
 			return text(src.TOC(TOCOptions{Under: in.Under, Depth: in.Depth}))
 		}),
-		strands.NewTool("grep", "Finds lines by a regular expression (RE2), 50 unless limited.", func(_ context.Context, in grepInput) (string, error) {
-			return text(src.Grep(in.Pattern, GrepOptions{Under: in.Under, IgnoreCase: in.IgnoreCase, Max: in.Limit}))
+		strands.NewTool("grep", "Finds lines by a regular expression (RE2), 50 unless limited.", func(ctx context.Context, in grepInput) (string, error) {
+			return text(src.Grep(ctx, in.Pattern, GrepOptions{Under: in.Under, IgnoreCase: in.IgnoreCase, Max: in.Limit}))
 		}),
 	}
 }

@@ -1,11 +1,13 @@
 package knowledge
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,15 +18,15 @@ import (
 // are what makes it non-conformant: a concept without frontmatter that
 // parses, or without a type, or an index.md or log.md of another structure.
 func (b *Bundle) Validate(ctx context.Context) ([]Problem, error) {
-	s := b.state.Load()
-	problems := b.Problems()
+	s := b.current(ctx)
+	problems := slices.Clone(s.problems)
 	for _, c := range s.concepts {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		problems = append(problems, b.validateConcept(s, c)...)
 	}
-	err := fs.WalkDir(b.fsys, ".", func(p string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(b.place.Load().fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() && p != "." && strings.HasPrefix(d.Name(), ".") {
 			return fs.SkipDir
 		}
@@ -42,14 +44,15 @@ func (b *Bundle) validateConcept(s *state, c *Concept) []Problem {
 	warn := func(line int, format string, args ...any) {
 		problems = append(problems, Problem{File: file, Line: line, Message: fmt.Sprintf(format, args...), Warning: true})
 	}
-	for _, l := range c.links {
-		if _, ok := s.byID[l.to]; !ok && len(s.tree.children[l.to]) == 0 {
-			warn(0, "link to %s, which is not in the bundle", l.to)
-		}
-	}
 	text, err := b.readFile(file)
 	if err != nil {
 		return problems
+	}
+	above := bytes.Count(text[:min(c.bodyAt, len(text))], []byte("\n"))
+	for _, l := range c.links {
+		if _, ok := s.byID[l.to]; !ok && len(s.tree.children[l.to]) == 0 {
+			warn(above+l.line, "link to %s, which is not in the bundle", l.to)
+		}
 	}
 	block, _, err := splitFrontmatter(text)
 	if err != nil {

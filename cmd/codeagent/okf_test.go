@@ -59,6 +59,42 @@ func TestOKF(t *testing.T) {
 	}
 }
 
+// TestOKFSeveral: commands look into several bundles as one.
+func TestOKFSeveral(t *testing.T) {
+	t.Setenv("STRANDS_CACHE", t.TempDir())
+	parent := t.TempDir()
+	for _, name := range []string{"travel", "food"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text := "---\ntype: Section\ntitle: About " + name + "\n---\nAll of " + name + ".\n[x](none.md)\n"
+		if err := os.WriteFile(filepath.Join(parent, name, "page.md"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	travel, food := filepath.Join(parent, "travel"), filepath.Join(parent, "food")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"find", travel, "food"}, "1. food/page"},
+		{[]string{"read", travel, "food/page"}, "All of food"},
+		{[]string{"children", travel, "food/"}, "food/page"},
+		{[]string{"toc", travel}, "travel/page"},
+		{[]string{"grep", travel, "All of"}, "food/page:1: All of food."},
+	} {
+		if r := codeagent(t, append(append([]string{"okf"}, c.args...), "--with", food)...); r.code != 0 || !strings.Contains(r.stdout, c.want) {
+			t.Errorf("%v: %+v", c.args, r)
+		}
+	}
+	if r := codeagent(t, "okf", "find", travel, "food", "--with", travel); r.code != 2 || !strings.Contains(r.stderr, "different names") {
+		t.Errorf("the same twice: %+v", r)
+	}
+	if r := codeagent(t, "okf", "check", travel, food); r.code != 0 || !strings.Contains(r.stdout, filepath.Join(food, "page.md")+":6: warning: link to none") {
+		t.Errorf("check: %+v", r)
+	}
+}
+
 // TestOKFBuild: a folder of Markdown becomes a bundle, by the flags and with
 // the counts that programs read.
 func TestOKFBuild(t *testing.T) {

@@ -93,14 +93,28 @@ func badInput(err error) error {
 	return err
 }
 
-// look opens the bundle in dir and prints what do finds in it, as text or as
-// JSON.
-func look[T fmt.Stringer](cmd *cobra.Command, dir string, asJSON bool, do func(ctx context.Context, b *knowledge.Bundle) (T, error)) error {
-	b, err := knowledge.Open(cmd.Context(), dir, knowledge.Options{})
+// look opens the bundle in dir, together with those of --with, and prints what
+// do finds in it, as text or as JSON.
+func look[T fmt.Stringer](cmd *cobra.Command, dir string, asJSON bool, do func(ctx context.Context, b knowledge.Source) (T, error)) error {
+	more, err := cmd.Flags().GetStringArray("with")
 	if err != nil {
-		return badInput(err)
+		return err
 	}
-	defer b.Close()
+	var bundles []*knowledge.Bundle
+	for _, d := range append([]string{dir}, more...) {
+		b, err := knowledge.Open(cmd.Context(), d, knowledge.Options{})
+		if err != nil {
+			return badInput(err)
+		}
+		defer b.Close()
+		bundles = append(bundles, b)
+	}
+	var b knowledge.Source = bundles[0]
+	if len(bundles) > 1 {
+		if b, err = knowledge.NewLibrary(bundles...); err != nil {
+			return usagef("%w; the folders need different names", err)
+		}
+	}
 	v, err := do(cmd.Context(), b)
 	if err != nil {
 		return badInput(err)
