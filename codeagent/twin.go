@@ -2,6 +2,7 @@ package codeagent
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,15 @@ func (n namedTool) Spec() strands.ToolSpec { return n.spec }
 // Call implements strands.Tool.
 func (n namedTool) Call(ctx context.Context, call *strands.ToolCall) (*strands.ToolResult, error) {
 	return n.tool.Call(ctx, call)
+}
+
+// NewValue makes room for a native result, which recordings ask for: the JSON
+// when the tool does not tell its type.
+func (n namedTool) NewValue() any {
+	if t, ok := n.tool.(interface{ NewValue() any }); ok {
+		return t.NewValue()
+	}
+	return new(json.RawMessage)
 }
 
 type namedStream struct {
