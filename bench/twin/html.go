@@ -28,7 +28,8 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return show("%.0f %%", 100*a.Solved)
 	},
-	"whole": func(n number) string { return show("%.0f", n) },
+	"excludes": Line.excludes,
+	"whole":    func(n number) string { return show("%.0f", n) },
 }).Parse(pageSource))
 
 // page writes the report as a web page that needs no other file.
@@ -56,10 +57,10 @@ const (
 // bar is a difference with its interval, in units of the chart.
 type bar struct {
 	Line
-	Y, Text                 int // of the bar, of the words
-	X, Width, Low, High     float64
-	HasClaim, None          bool
-	ClaimX                  float64
+	Y, Text             int // of the bar, of the words
+	X, Width, Low, High float64
+	HasClaim, None      bool
+	ClaimX              float64
 }
 
 // differences are the bars of what can be compared.

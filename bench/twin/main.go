@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/bench/twin/dab"
 	"github.com/strandsgo/strands/bench/twin/suite"
 	"github.com/strandsgo/strands/models"
 	"github.com/strandsgo/strands/python"
@@ -244,7 +245,7 @@ func (o *options) openSuite(ctx context.Context, p python.Interpreter) (_ *suite
 	if o.suite == "data" || o.suite == "catalogue" {
 		s, err = suite.Open(ctx, o.suite, suite.Options{Seed: o.seed, Scale: o.scale, Dir: dir, Postgres: o.postgres})
 	} else {
-		s, err = o.openFolder(ctx, p)
+		s, err = dab.Open(ctx, o.suite, dab.Options{Postgres: o.postgres, Mongo: o.mongo, Hints: o.hints, Interpreter: p})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--suite %s: %w", o.suite, err)

@@ -92,16 +92,13 @@ func (r *Report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "per run\tcode\t95 %\ttools\t95 %\tcode vs tools\t95 %\texcludes 0\toriginal says")
 	for _, l := range r.Lines {
-		claim, excludes := "", "no"
+		claim := ""
 		if l.Claim != 0 {
 			claim = fmt.Sprintf("%+.0f %%", l.Claim)
 		}
-		if l.Excludes {
-			excludes = "yes"
-		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Metric,
 			show(l.format, l.Code.Value), bounds(l.format, l.Code), show(l.format, l.Tools.Value), bounds(l.format, l.Tools),
-			show("%+.1f %%", l.Difference.Value), bounds("%+.1f", l.Difference), excludes, claim)
+			show("%+.1f %%", l.Difference.Value), bounds("%+.1f", l.Difference), l.excludes(), claim)
 	}
 	fmt.Fprintln(t, "\ntask\tcode: solved\tinput\toutput\tcycles\ttools: solved\tinput\toutput\tcycles")
 	for _, l := range r.Tasks {
@@ -117,6 +114,17 @@ func (r *Report) print(w io.Writer) error {
 		fmt.Fprintf(w, "not measured: %s, %s, trial %d: %s\n", f.Task, f.Arm, f.Trial, f.Failed)
 	}
 	return nil
+}
+
+// excludes is a word for Excludes; "-" when there is no interval.
+func (l Line) excludes() string {
+	switch {
+	case math.IsNaN(float64(l.Difference.Low)):
+		return "-"
+	case l.Excludes:
+		return "yes"
+	}
+	return "no"
 }
 
 func (a TaskArm) cells() string {

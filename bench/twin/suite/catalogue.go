@@ -133,7 +133,10 @@ type (
 
 // function is the i-th function of a kind.
 func function(i int, kind string, list []entry) strands.Tool {
-	word := strings.ReplaceAll(kind, "_", " ")
+	word, many := strings.ReplaceAll(kind, "_", " "), kind+"s"
+	if strings.HasSuffix(kind, "s") {
+		many = kind + "es"
+	}
 	one := func(id string) (entry, error) {
 		for _, e := range list {
 			if e.ID == id {
@@ -147,22 +150,22 @@ func function(i int, kind string, list []entry) strands.Tool {
 	}
 	switch i {
 	case 0:
-		return strands.NewTool("list_"+kind+"s", "Lists records of kind "+word+", 20 on a page; a page behind the last is empty.", func(_ context.Context, in pageInput) ([]entry, error) {
+		return strands.NewTool("list_"+many, "Lists records of kind "+word+", 20 on a page; a page behind the last is empty.", func(_ context.Context, in pageInput) ([]entry, error) {
 			from := min(max(in.Page-1, 0)*onPage, len(list))
 			return list[from:min(from+onPage, len(list))], nil
 		})
 	case 1:
 		return strands.NewTool("get_"+kind, "Returns one "+word+".", func(_ context.Context, in idInput) (entry, error) { return one(in.ID) })
 	case 2:
-		return strands.NewTool("find_"+kind+"s_of", "Finds every "+word+" of a customer or an employee.", func(_ context.Context, in ownerInput) ([]entry, error) {
+		return strands.NewTool("find_"+many+"_of", "Finds every "+word+" of a customer or an employee.", func(_ context.Context, in ownerInput) ([]entry, error) {
 			return some(func(e entry) bool { return e.Owner == in.Owner }), nil
 		})
 	case 3:
-		return strands.NewTool("search_"+kind+"s", "Finds every "+word+" with a text in its name.", func(_ context.Context, in textInput) ([]entry, error) {
+		return strands.NewTool("search_"+many, "Finds every "+word+" with a text in its name.", func(_ context.Context, in textInput) ([]entry, error) {
 			return some(func(e entry) bool { return strings.Contains(strings.ToLower(e.Name), strings.ToLower(in.Text)) }), nil
 		})
 	case 4:
-		return strands.NewTool("count_"+kind+"s", "Counts records of kind "+word+" in a state.", func(_ context.Context, in stateInput) (int, error) {
+		return strands.NewTool("count_"+many, "Counts records of kind "+word+" in a state.", func(_ context.Context, in stateInput) (int, error) {
 			return len(some(func(e entry) bool { return e.Status == in.Status })), nil
 		})
 	case 5:

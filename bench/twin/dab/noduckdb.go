@@ -1,0 +1,5 @@
+//go:build !cgo || !duckdb
+
+package dab
+
+const hasDuckDB = false
