@@ -23,7 +23,7 @@ import (
 
 // Version names the converter in what it makes. A change of its output
 // changes it, so that bundles are made anew.
-const Version = "strands-go/pdf-2"
+const Version = "strands-go/pdf-3"
 
 // Licenses are the texts of the licences of PDFium and of what it is made of. A
 // program that uses this package has them inside, and should be able to show

@@ -29,12 +29,13 @@ func TestCode(t *testing.T) {
 	s := sheet{texts: []text{
 		{x: 72, y: 700, size: 10, s: "Usage is this."},
 		courier(90, 686, "if x:"), courier(114, 672, "f(x)  # *not* [a](b.md)"), courier(90, 640, "g"),
+		courier(90, 628, "name"), courier(90+6*12, 628, "kind of"), courier(90+6*24, 628, "size"),
 		courier(72, 620, "f"), {x: 80, y: 620, size: 10, s: "is a function, which calls"}, courier(205, 620, "g"),
 		{x: 72, y: 600, size: 10, s: "The end."},
 	}}
 	b, report, _ := converted(t, &paper{sheets: []sheet{s}}, pdf.Options{})
 	got := body(t, b, "pages_1_to_1")
-	want := "Usage is this.\n```\nif x:\n    f(x) # *not* [a](b.md)\n\ng\n```\n\nf is a function, which calls g\n\nThe end."
+	want := "Usage is this.\n```\nif x:\n    f(x)  # *not* [a](b.md)\n\ng\nname        kind of     size\n```\nf is a function, which calls g\n\nThe end."
 	if strings.TrimSpace(got) != want {
 		t.Errorf("%q, want\n%q", got, want)
 	}

@@ -40,9 +40,55 @@ func (o *opened) style(tp references.FPDF_TEXTPAGE, first, last int, l *line) {
 	if !l.mono {
 		return
 	}
-	if box, err := o.p.FPDFText_GetCharBox(&requests.FPDFText_GetCharBox{TextPage: tp, Index: last}); err == nil && box.Right > l.left {
-		l.advance = (box.Right - l.left) / float64(last-first+1)
+	o.columns(tp, first, last, l)
+}
+
+// columns finds the width of a character of code, and puts back the spaces that
+// PDFium left out: of a gap of any width it makes one.
+func (o *opened) columns(tp references.FPDF_TEXTPAGE, first, last int, l *line) {
+	from, ok := o.origin(tp, first)
+	to, ok2 := o.origin(tp, last)
+	runes := []rune(strings.TrimLeftFunc(l.text, func(r rune) bool { return r <= ' ' }))
+	if !ok || !ok2 || to <= from || len(runes) < last-first+1 {
+		return // one character, or one that is two units
 	}
+	l.advance = (to - from) / float64(last-first)
+	for i := range last - first { // of two that stand side by side, for there may be gaps
+		if runes[i] > ' ' && runes[i+1] > ' ' {
+			x, ok := o.origin(tp, first+i)
+			y, ok2 := o.origin(tp, first+i+1)
+			if ok && ok2 && y > x {
+				l.advance = min(l.advance, y-x)
+			}
+			break
+		}
+	}
+	if int((to-from)/l.advance+.5) <= last-first {
+		return
+	}
+	var b strings.Builder
+	width := 0
+	for i, r := range runes {
+		if i > 0 && i <= last-first && runes[i-1] <= ' ' && r > ' ' {
+			if x, ok := o.origin(tp, first+i); ok {
+				for column := min(int((x-from)/l.advance+.5), width+maxIndent); width < column; width++ {
+					b.WriteByte(' ')
+				}
+			}
+		}
+		b.WriteRune(r)
+		width++
+	}
+	l.text = b.String()
+}
+
+// origin is where a character stands, from the left.
+func (o *opened) origin(tp references.FPDF_TEXTPAGE, index int) (x float64, ok bool) {
+	at, err := o.p.FPDFText_GetCharOrigin(&requests.FPDFText_GetCharOrigin{TextPage: tp, Index: index})
+	if err != nil {
+		return 0, false
+	}
+	return at.X, true
 }
 
 const samples = 6
