@@ -37,7 +37,8 @@ type ForkError struct {
 	Tasks   []string // of asyncio, likewise
 	Never   bool     // this session can never be forked
 
-	undo bool // it is about undoing
+	undo  bool // it is about undoing
+	again bool // the processes of forks that ended may still be counted
 }
 
 // Error implements error.
@@ -50,6 +51,10 @@ func (e *ForkError) Error() string {
 
 // forkPatience is how long a worker may take to fork.
 const forkPatience = 10 * time.Second
+
+// forkAgain is how long a fork is tried again that the limit of processes
+// refuses.
+const forkAgain = 2 * time.Second
 
 // Fork implements Forker.
 func (s *session) Fork(ctx context.Context) (Session, error) {
@@ -74,6 +79,17 @@ func (s *session) Fork(ctx context.Context) (Session, error) {
 // copy forks the worker w. One that breaks off in the middle is buried.
 func (s *session) copy(ctx context.Context, w *wire) (*wire, error) {
 	copied, err := w.fork(ctx, s.opts.Limits.Memory)
+	for began := time.Now(); err != nil && time.Since(began) < forkAgain; copied, err = w.fork(ctx, s.opts.Limits.Memory) {
+		if e, ok := errors.AsType[*ForkError](err); !ok || !e.again {
+			break
+		}
+		// The keeper leaves those that ended in the count for a moment, for the
+		// host to see how.
+		select {
+		case <-ctx.Done():
+		case <-time.After(forkAgain / 50):
+		}
+	}
 	if err == nil {
 		return copied, nil
 	}
@@ -147,6 +163,7 @@ type forkReply struct {
 		Threads []string `json:"threads"`
 		Tasks   []string `json:"tasks"`
 		Message string   `json:"message"`
+		Again   bool     `json:"again"` // it may do better in a moment
 	} `json:"refused"`
 	Idle []string `json:"idle"` // names of threads of libraries
 }
@@ -195,7 +212,9 @@ func (w *wire) askFork(ctx context.Context) (reply forkReply, err error) {
 		return reply, err
 	}
 	if r := reply.Refused; r != nil {
-		return reply, refusal(r.Threads, r.Tasks, r.Message)
+		e := refusal(r.Threads, r.Tasks, r.Message)
+		e.again = r.Again
+		return reply, e
 	}
 	return reply, nil
 }
@@ -214,7 +233,7 @@ func (w *wire) answer(ctx context.Context, id frame.RunID, allowed string) (fram
 }
 
 // refusal words what a worker says of itself. The names are the model's.
-func refusal(threads, tasks []string, message string) error {
+func refusal(threads, tasks []string, message string) *ForkError {
 	e := &ForkError{Threads: lines(threads), Tasks: lines(tasks), Reason: oneLine(clip(message, maxParamDoc))}
 	switch {
 	case len(e.Tasks) > 0:

@@ -131,3 +131,19 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("%d bytes", len(err.Error()))
 	}
 }
+
+// TestUndoAgainAndAgain: processes of states that were left do not use up the
+// session's limit of processes, which is 64.
+func TestUndoAgainAndAgain(t *testing.T) {
+	s := forkable(t, Options{Undo: true})
+	mustExec(t, s, "x = 1")
+	for n := range 150 {
+		mustExec(t, s, "x += 1")
+		if _, err := s.Undo(t.Context()); err != nil {
+			t.Fatalf("after %d: %v", n, err)
+		}
+	}
+	if r := mustExec(t, s, "x"); r.Value != "1" {
+		t.Errorf("x is %s", r.Value)
+	}
+}

@@ -8,6 +8,7 @@ from strands_worker.private import BUILTINS as __builtins__
 from strands_worker.private import own
 
 import _thread
+import errno
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any, Callable, Sequence
 from strands_worker.cells import Cells
 from strands_worker.files import Folder
 
-_thread, os = own(_thread), own(os)
+_thread, errno, os = own(_thread), own(errno), own(os)
 
 _modules = sys.modules
 _sleep = time.sleep
@@ -30,8 +31,10 @@ _PAUSE = 0.005  # seconds between them
 class Refusal(Exception):
     """Why this process cannot be forked now."""
 
-    def __init__(self, threads: Sequence[str] = (), tasks: Sequence[str] = (), message: str = "") -> None:
-        self.body = {"threads": threads, "tasks": tasks, "message": message}
+    def __init__(
+        self, threads: Sequence[str] = (), tasks: Sequence[str] = (), message: str = "", again: bool = False
+    ) -> None:
+        self.body = {"threads": threads, "tasks": tasks, "message": message, "again": again}
 
 
 def fork(cells: Cells) -> bool:
@@ -44,7 +47,7 @@ def fork(cells: Cells) -> bool:
     try:
         child = _fork()
     except OSError as e:
-        raise Refusal(message=f"the system refused: {e.strerror}") from None
+        raise Refusal(message=f"the system refused: {e.strerror}", again=e.errno == errno.EAGAIN) from None
     if child:
         return False
     try:

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import _sandbox_kernel as kernel
 
-LINGER = 1  # seconds that the host has to see how a process ended, where the kernel does not remember it
+LINGER = 0.25  # seconds that the host has to see how a process ended, where the kernel does not remember it
 
 
 class Keepers:
