@@ -79,17 +79,6 @@ func (s *session) Fork(ctx context.Context) (Session, error) {
 // copy forks the worker w. One that breaks off in the middle is buried.
 func (s *session) copy(ctx context.Context, w *wire) (*wire, error) {
 	copied, err := w.fork(ctx, s.opts.Limits.Memory)
-	for began := time.Now(); err != nil && time.Since(began) < forkAgain; copied, err = w.fork(ctx, s.opts.Limits.Memory) {
-		if e, ok := errors.AsType[*ForkError](err); !ok || !e.again {
-			break
-		}
-		// The keeper leaves those that ended in the count for a moment, for the
-		// host to see how.
-		select {
-		case <-ctx.Done():
-		case <-time.After(forkAgain / 50):
-		}
-	}
 	if err == nil {
 		return copied, nil
 	}
@@ -169,8 +158,25 @@ type forkReply struct {
 }
 
 // fork copies the worker. It is not of use any more after an error other than
-// a *ForkError.
+// a *ForkError. The keeper of a session leaves forks that ended in the count of
+// its processes for a moment, for the host to see how they did: so a fork that
+// the limit refuses is tried again.
 func (w *wire) fork(ctx context.Context, memory int64) (*wire, error) {
+	began := time.Now()
+	for {
+		copied, err := w.tryFork(ctx, memory)
+		if e, ok := errors.AsType[*ForkError](err); !ok || !e.again || time.Since(began) > forkAgain {
+			return copied, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(forkAgain / 50):
+		}
+	}
+}
+
+func (w *wire) tryFork(ctx context.Context, memory int64) (*wire, error) {
 	forker, ok := w.proc.(sandbox.Forker)
 	if !ok {
 		return nil, &ForkError{Never: true, Reason: "only sessions of the Sandboxed backend at level " +
