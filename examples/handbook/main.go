@@ -15,6 +15,7 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -67,6 +68,12 @@ func answer(ctx context.Context, manuals, question string) error {
 	if err != nil {
 		return err
 	}
+	return ask(ctx, os.Stdout, both, question)
+}
+
+// ask lets a model answer from the documents, and writes what it says, and what
+// its code prints, to w.
+func ask(ctx context.Context, w io.Writer, docs knowledge.Source, question string) error {
 	model, err := pick(ctx)
 	if err != nil {
 		return err
@@ -74,7 +81,7 @@ func answer(ctx context.Context, manuals, question string) error {
 	agent, err := codeagent.New(codeagent.Config{
 		Model:        model,
 		SystemPrompt: "Answer from the documents in `docs` only. Name the ids of the sections you used.",
-		Toolkits:     []codeagent.Toolkit{codeagent.KnowledgeOf(both)},
+		Toolkits:     []codeagent.Toolkit{codeagent.KnowledgeOf(docs)},
 	})
 	if err != nil {
 		return err
@@ -82,18 +89,18 @@ func answer(ctx context.Context, manuals, question string) error {
 	defer agent.Close()
 	session := agent.NewSession()
 	defer session.Close()
-	fmt.Println("Question:", question)
+	fmt.Fprintln(w, "Question:", question)
 	for event, err := range session.Run(ctx, strands.Prompt(question)) {
 		switch {
 		case err != nil:
 			return err
 		case event.Delta != nil:
-			fmt.Print(event.Delta.Text)
+			fmt.Fprint(w, event.Delta.Text)
 		case event.Output != nil:
-			fmt.Print(event.Output.Stdout)
+			fmt.Fprint(w, event.Output.Stdout)
 		}
 	}
-	fmt.Println()
+	fmt.Fprintln(w)
 	return nil
 }
 
