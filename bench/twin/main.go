@@ -243,39 +243,41 @@ func (o *options) openSuite(ctx context.Context, p python.Interpreter) (_ *suite
 	}()
 	var s *suite.Suite
 	if o.suite == "data" || o.suite == "catalogue" {
-		s, err = suite.Open(ctx, o.suite, suite.Options{Seed: o.seed, Scale: o.scale, Dir: dir, Postgres: o.postgres})
+		s, err = suite.Open(ctx, o.suite, suite.Options{Seed: o.seed, Scale: o.scale, Dir: dir, Postgres: o.postgres, Want: o.wanted})
 	} else {
 		s, err = dab.Open(ctx, o.suite, dab.Options{Postgres: o.postgres, Mongo: o.mongo, Hints: o.hints, Interpreter: p})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--suite %s: %w", o.suite, err)
 	}
-	s.Sets[0].OnClose(func() error { return os.RemoveAll(dir) })
+	s.OnClose(func() error { return os.RemoveAll(dir) })
 	return s, nil
+}
+
+// wanted says whether a task is asked for, and has what is to be played.
+func (o *options) wanted(id string) bool {
+	ok, _ := path.Match(o.tasks, id) // the pattern was checked
+	dir, isScript := strings.CutPrefix(o.model, scripted)
+	return (ok || o.tasks == "") && (o.replay == "" || has(o.replay, id)) && (!isScript || has(dir, id))
 }
 
 // choose finds the model, and leaves out the tasks that are not asked for.
 func (o *options) choose(ctx context.Context, r *runner) error {
-	r.suite.Keep(func(t suite.Task) bool {
-		ok, _ := path.Match(o.tasks, t.ID) // the pattern was checked
-		return ok || o.tasks == ""
-	})
-	dir, isScript := strings.CutPrefix(o.model, scripted)
-	switch {
-	case o.replay != "":
-		r.suite.Keep(func(t suite.Task) bool { return has(o.replay, t) })
-	case isScript:
-		r.suite.Keep(func(t suite.Task) bool { return has(dir, t) })
-		r.model = scripts(dir)
-	default:
-		m, err := models.Open(ctx, o.model)
-		if err != nil {
-			return fmt.Errorf("--model: %w", err)
-		}
-		r.model = func(string, suite.Task) (strands.Model, error) { return m, nil }
-	}
+	r.suite.Keep(func(t suite.Task) bool { return o.wanted(t.ID) })
 	if len(r.suite.Tasks()) == 0 {
 		return errors.New("no task is left; look at --tasks, and at the folder of --replay or script:")
 	}
+	if o.replay != "" {
+		return nil
+	}
+	if dir, ok := strings.CutPrefix(o.model, scripted); ok {
+		r.model = scripts(dir)
+		return nil
+	}
+	m, err := models.Open(ctx, o.model)
+	if err != nil {
+		return fmt.Errorf("--model: %w", err)
+	}
+	r.model = func(string, suite.Task) (strands.Model, error) { return m, nil }
 	return nil
 }

@@ -175,7 +175,9 @@ func (r *runner) one(ctx context.Context, j job) (row Row, err error) {
 		return row, err
 	}
 	defer func() { err = errors.Join(err, agent.Close()) }()
-	r.ask(ctx, agent, j, &row)
+	if err := r.ask(ctx, agent, j, &row); err != nil {
+		return row, err
+	}
 	if tape != nil {
 		if err := tape.Close(); err != nil && row.Failed == "" {
 			row.Failed = err.Error()
@@ -184,8 +186,9 @@ func (r *runner) one(ctx context.Context, j job) (row Row, err error) {
 	return row, nil
 }
 
-// ask lets the agent answer, and judges it.
-func (r *runner) ask(ctx context.Context, agent *strands.Agent, j job, row *Row) {
+// ask lets the agent answer, and judges it. An error is one that all runs
+// would have.
+func (r *runner) ask(ctx context.Context, agent *strands.Agent, j job, row *Row) error {
 	s := agent.NewSession()
 	defer s.Close()
 	limited, cancel := context.WithTimeoutCause(ctx, r.timeout, errTime)
@@ -200,15 +203,19 @@ func (r *runner) ask(ctx context.Context, agent *strands.Agent, j job, row *Row)
 			row.Calls += use.Calls
 		}
 	}
+	if m, ok := errors.AsType[*strands.ModelError](err); ok && (m.Kind == strands.ModelAuth || m.Kind == strands.ModelNotFound) {
+		return err
+	}
 	if err != nil {
 		row.stopped(limited, err)
-		return
+		return nil
 	}
 	row.Answer = res.Text()
 	row.Solved, row.Why, err = j.task.Check(ctx, row.Answer)
 	if err != nil {
 		row.Failed = "checking the answer: " + err.Error()
 	}
+	return nil
 }
 
 var errTime = errors.New("the run took too long")

@@ -21,7 +21,7 @@ func scripts(dir string) func(arm string, t suite.Task) (strands.Model, error) {
 }
 
 // has says whether a folder of scripts or recordings has one of a task.
-func has(dir string, t suite.Task) bool {
-	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(t.ID)))
+func has(dir, id string) bool {
+	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(id)))
 	return err == nil && info.IsDir()
 }

@@ -11,10 +11,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/bench/twin/suite"
 	"github.com/strandsgo/strands/internal/pyenv"
 	"github.com/strandsgo/strands/python"
+	"github.com/strandsgo/strands/strandstest"
 )
 
 // withPandas makes the environment that tasks about data run in. It needs a
@@ -96,6 +99,23 @@ func TestScripts(t *testing.T) {
 		solved(t, r, err, tasks)
 		r, _, err = twin(t, "--suite", name, "--replay", tapes)
 		solved(t, r, err, tasks)
+	}
+}
+
+// TestSolutions: code that has the stores and functions only comes to the
+// answers of the generators, for all tasks that have no script above.
+func TestSolutions(t *testing.T) {
+	withPandas(t)
+	for name, tasks := range map[string]int{"data": 30, "catalogue": 9} {
+		r, _, err := twin(t, "--suite", name, "--arm", "code", "--model", "script:testdata/solutions")
+		if err != nil || len(r.Rows) != tasks {
+			t.Fatalf("%s: %d runs, %v", name, len(r.Rows), err)
+		}
+		for _, row := range r.Rows {
+			if !row.Solved {
+				t.Errorf("%s: %s", row.Task, row.Why)
+			}
+		}
 	}
 }
 
@@ -243,5 +263,44 @@ func TestPromptSizes(t *testing.T) {
 	}
 	if sizes[50][0] < 2*sizes[5][0] {
 		t.Errorf("50 functions should be shown whole: %v", sizes)
+	}
+}
+
+// TestHowRunsEnd: what is measured, and what is not.
+func TestHowRunsEnd(t *testing.T) {
+	p := &python.Sandboxed{}
+	defer p.Close()
+	s, err := suite.Open(t.Context(), "catalogue", suite.Options{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := strandstest.Turn{Calls: []strandstest.Call{{Name: "count_audits", Input: map[string]string{"status": "late"}}}}
+	failing := func(kind strands.ModelErrorKind) *strandstest.Script {
+		return &strandstest.Script{Turns: []strandstest.Turn{{Err: &strands.ModelError{Kind: kind, Message: "so it is"}}}}
+	}
+	for name, c := range map[string]struct {
+		model        *strandstest.Script
+		stop, failed string
+		fatal        bool
+	}{
+		"no answer":    {model: &strandstest.Script{Turns: []strandstest.Turn{{Text: "I do not know."}}}},
+		"turns":        {model: &strandstest.Script{Turns: []strandstest.Turn{call, call, call, call}}, stop: "turns"},
+		"time":         {model: &strandstest.Script{Turns: []strandstest.Turn{{Text: "Late.", Delay: time.Hour}}}, stop: "time"},
+		"context":      {model: failing(strands.ModelOverflow), stop: "context"},
+		"bad request":  {model: failing(strands.ModelBadRequest), failed: "so it is"},
+		"no such key":  {model: failing(strands.ModelAuth), fatal: true},
+		"no such name": {model: failing(strands.ModelNotFound), fatal: true},
+	} {
+		r := &runner{
+			suite: s, interpreter: p, maxTurns: 3, timeout: 300 * time.Millisecond,
+			model: func(string, suite.Task) (strands.Model, error) { return c.model, nil },
+		}
+		row, err := r.one(t.Context(), job{s.Tasks()[0], armTools, 0})
+		if row.Solved || row.Stop != c.stop || (err != nil) != c.fatal || (row.Failed == "") != (c.failed == "") || !strings.Contains(row.Failed, c.failed) {
+			t.Errorf("%s: %+v, %v", name, row, err)
+		}
+		if name == "turns" && (row.Cycles != 3 || row.Calls != 3) {
+			t.Errorf("%d cycles and %d calls are counted", row.Cycles, row.Calls)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -186,11 +187,7 @@ func function(i int, kind string, list []entry) strands.Tool {
 }
 
 func openCatalogue(o Options) (*Suite, error) {
-	n := o.Functions
-	if n == 0 {
-		n = 500
-	}
-	set := &Set{Name: "catalogue", Toolkits: Catalogue(o.Seed, n)}
+	set := &Set{Name: "catalogue", Toolkits: Catalogue(o.Seed, cmp.Or(o.Functions, 500))}
 	for _, t := range records(o.Seed).tasks() {
 		t.ID, t.Set = "catalogue/"+t.ID, set.Name
 		set.Tasks = append(set.Tasks, t)

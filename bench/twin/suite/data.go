@@ -60,11 +60,16 @@ func openData(ctx context.Context, o Options) (_ *Suite, err error) {
 	for i, ds := range datasets {
 		w := ds.make(draw{rand.New(rand.NewPCG(o.Seed, uint64(i)))}, rows)
 		set := &Set{Name: ds.name}
-		s.Sets = append(s.Sets, set)
 		for _, t := range w.tasks {
 			t.ID, t.Set = ds.name+"/"+t.ID, ds.name
-			set.Tasks = append(set.Tasks, t)
+			if o.Want == nil || o.Want(t.ID) {
+				set.Tasks = append(set.Tasks, t)
+			}
 		}
+		if len(set.Tasks) == 0 {
+			continue
+		}
+		s.Sets = append(s.Sets, set)
 		if err := w.open(ctx, set, o); err != nil {
 			return nil, fmt.Errorf("dataset %s: %w", ds.name, err)
 		}

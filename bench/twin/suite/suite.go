@@ -17,6 +17,8 @@ type Suite struct {
 	Name    string
 	Sets    []*Set
 	Skipped []Skipped
+
+	closers []func() error
 }
 
 // Skipped is a set, or a task, that cannot be run here.
@@ -47,6 +49,9 @@ type Task struct {
 // OnClose adds something to be done by Close.
 func (s *Set) OnClose(f func() error) { s.closers = append(s.closers, f) }
 
+// OnClose adds something to be done by Close, after the sets are closed.
+func (s *Suite) OnClose(f func() error) { s.closers = append(s.closers, f) }
+
 // Tasks are those of all sets, in order.
 func (s *Suite) Tasks() []Task {
 	var all []Task
@@ -75,6 +80,10 @@ func (s *Suite) Close() error {
 		}
 		set.closers = nil
 	}
+	for _, f := range s.closers {
+		errs = append(errs, f())
+	}
+	s.closers = nil
 	return errors.Join(errs...)
 }
 
@@ -88,8 +97,11 @@ type Options struct {
 	// Postgres is the address of a server in which databases may be made, for
 	// the tables that are in SQLite otherwise. "" = none.
 	Postgres string
-	// Functions is how large the catalogue is.
+	// Functions is how large the catalogue is; 0 = 500.
 	Functions int
+	// Want chooses tasks; nil = all. Of datasets without any, nothing is
+	// written.
+	Want func(id string) bool
 }
 
 // Open makes one of our own suites, "data" or "catalogue".
