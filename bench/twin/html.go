@@ -57,7 +57,7 @@ const (
 // bar is a difference with its interval, in units of the chart.
 type bar struct {
 	Line
-	Y, Text             int // of the bar, of the words
+	Y, Middle, Text     int // of the bar, of its middle, of the words
 	X, Width, Low, High float64
 	HasClaim, None      bool
 	ClaimX              float64
@@ -72,7 +72,10 @@ func (r *Report) differences() []bar {
 		if math.IsNaN(v) || l.Metric == metrics[iTokens].name {
 			continue
 		}
-		b := bar{Line: l, Y: 40*len(bars) + 10, Text: 40*len(bars) + 25, X: min(at(0), at(v)), Width: math.Abs(at(v) - at(0)), HasClaim: l.Claim != 0, ClaimX: at(l.Claim)}
+		b := bar{
+			Line: l, Y: 40*len(bars) + 10, Middle: 40*len(bars) + 20, Text: 40*len(bars) + 25,
+			X: min(at(0), at(v)), Width: math.Abs(at(v) - at(0)), HasClaim: l.Claim != 0, ClaimX: at(l.Claim),
+		}
 		b.None = math.IsNaN(float64(l.Difference.Low))
 		if !b.None {
 			b.Low, b.High = at(float64(l.Difference.Low)), at(float64(l.Difference.High))

@@ -73,7 +73,9 @@ func (r *Report) fill(rows []Row, seed uint64) {
 		g = paired // with one arm there is nothing to pair
 	}
 	if len(g.tasks) > 0 {
-		r.Lines = compare(g, seed)
+		r.Lines = slices.DeleteFunc(compare(g, seed), func(l Line) bool {
+			return l.Metric == metrics[iCost].name && r.Prices == strands.Prices{} // what it costs is not known
+		})
 	}
 }
 

@@ -104,6 +104,9 @@ func TestReportForms(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}
 	}
+	if strings.Contains(text.String(), "cost") {
+		t.Error("a cost is shown without prices")
+	}
 	path := filepath.Join(t.TempDir(), "report")
 	if err := r.page(path); err != nil {
 		t.Fatal(err)
