@@ -12,8 +12,8 @@ import (
 // methods find, read, children, toc and grep. It opens them now, and New
 // reports what went wrong. With several folders, ids begin with the name of
 // the folder. The bundles stay in this process: code in the REPL only calls
-// it, so that they work with any interpreter. They are read as they are now;
-// use KnowledgeOf for a bundle that is refreshed, or searched otherwise.
+// it, so that they work with any interpreter. What changes in the folders is
+// seen within seconds; use KnowledgeOf for a bundle that is searched otherwise.
 func Knowledge(folders ...string) Toolkit {
 	if len(folders) == 0 {
 		return Toolkit{err: fmt.Errorf("codeagent.Knowledge needs the folder of a bundle")}

@@ -246,11 +246,19 @@ func snippet(text string, weight map[string]float64) (string, [2]int) {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	best, bestScore := 0, -1.0
 	var found []hitTerm // in the lines of the window
+	var like beginnings
+	for t := range weight {
+		like.add(t)
+	}
 	for i := range lines {
 		from := i
-		terms(lines[i], func(t string) {
-			if weight[t] > 0 {
-				found = append(found, hitTerm{i, t})
+		tokens(lines[i], func(raw string) {
+			if like.mayHold(raw) {
+				token(raw, func(t string) {
+					if weight[t] > 0 {
+						found = append(found, hitTerm{i, t})
+					}
+				})
 			}
 		})
 		for len(found) > 0 && found[0].line <= i-snippetLines {

@@ -14,6 +14,11 @@ import (
 // Something that looks like code ("foo_bar", "--enable-64", "pd.DataFrame",
 // "\partial") gives itself, whole and in lower case, and its parts.
 func terms(text string, yield func(term string)) {
+	tokens(text, func(raw string) { token(raw, yield) })
+}
+
+// tokens calls yield with every run of text that may hold terms.
+func tokens(text string, yield func(raw string)) {
 	for len(text) > 0 {
 		begin := strings.IndexFunc(text, isTermRune)
 		if begin < 0 {
@@ -24,9 +29,28 @@ func terms(text string, yield func(term string)) {
 		if end < 0 {
 			end = len(text)
 		}
-		token(text[:end], yield)
+		yield(text[:end])
 		text = text[end:]
 	}
+}
+
+// beginnings are the first two letters of terms. A stem begins as its word does,
+// so that most words of a text can be passed over without looking for theirs.
+type beginnings [26][26]bool
+
+func (b *beginnings) add(term string) {
+	if len(term) > 1 && isLowerASCII(term[:2]) {
+		b[term[0]-'a'][term[1]-'a'] = true
+	}
+}
+
+// mayHold says whether a term that was added may be one of raw.
+func (b *beginnings) mayHold(raw string) bool {
+	if len(raw) < 2 || strings.ContainsAny(raw, `_-.\'`) {
+		return true
+	}
+	x, y := raw[0]|0x20, raw[1]|0x20
+	return x < 'a' || x > 'z' || y < 'a' || y > 'z' || b[x-'a'][y-'a']
 }
 
 func isTermRune(r rune) bool {
