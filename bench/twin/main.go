@@ -118,6 +118,9 @@ func (o *options) check() error {
 	return nil
 }
 
+// live says that a real model is asked.
+func (o *options) live() bool { return o.replay == "" && !strings.HasPrefix(o.model, scripted) }
+
 func (o *options) protocol() protocol {
 	p := protocol{Model: o.model, Suite: o.suite, MaxTurns: o.maxTurns, Timeout: o.timeout.String()}
 	if o.replay != "" {
@@ -159,7 +162,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if err := o.choose(ctx, r); err != nil {
 		return err
 	}
-	if o.suite == "catalogue" {
+	if o.suite == "catalogue" && o.live() {
 		if err := promptSizes(ctx, out, o); err != nil {
 			return err
 		}
@@ -190,7 +193,7 @@ func (o *options) measure(ctx context.Context, r *runner, out, progress io.Write
 	}
 	report := &Report{
 		Protocol: o.protocol(), Made: time.Now().UTC().Truncate(time.Second), Trials: o.trials, Prices: o.prices, Skipped: r.suite.Skipped,
-		Live: o.replay == "" && !strings.HasPrefix(o.model, scripted),
+		Live: o.live(),
 	}
 	report.fill(kept.rows, o.seed)
 	if err := o.write(report, out); err != nil {

@@ -97,9 +97,9 @@ func TestScripts(t *testing.T) {
 	for name, tasks := range map[string]int{"data": 6, "catalogue": 3} {
 		r, _, err := twin(t, "--suite", name, "--model", "script:testdata/scripts", "--record", tapes)
 		solved(t, r, err, tasks)
-		r, _, err = twin(t, "--suite", name, "--replay", tapes)
-		solved(t, r, err, tasks)
 	}
+	r, _, err := twin(t, "--suite", "data", "--replay", tapes)
+	solved(t, r, err, 6)
 }
 
 // TestSolutions: code that has the stores and functions only comes to the
@@ -123,22 +123,20 @@ func TestSolutions(t *testing.T) {
 func TestReplayNoticesChanges(t *testing.T) {
 	p := &python.Sandboxed{}
 	defer p.Close()
+	s, err := suite.Open(t.Context(), "catalogue", suite.Options{Seed: 1, Want: func(id string) bool { return id == "catalogue/newest" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{suite: s, interpreter: p, maxTurns: 9, timeout: time.Minute, replay: "testdata/tapes"}
+	set := s.Sets[0]
+	asked := set.Tasks[0]
 	for _, arm := range []string{armCode, armTools} {
-		for what, change := range map[string]func(*suite.Set){
-			"Twice.":  func(s *suite.Set) { s.Tasks[0].Question = "Twice. " + s.Tasks[0].Question },
-			"service": func(s *suite.Set) { s.Toolkits[0].UsageInstructions = "Ask the service politely." },
-		} {
-			s, err := suite.Open(t.Context(), "catalogue", suite.Options{Seed: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Keep(func(t suite.Task) bool { return t.ID == "catalogue/newest" })
-			r := &runner{suite: s, interpreter: p, arms: []string{arm}, trials: 1, maxTurns: 9, timeout: 1 << 40, parallel: 1, replay: "testdata/tapes"}
-			if row, err := r.one(t.Context(), job{s.Tasks()[0], arm, 0}); err != nil || !row.Solved {
-				t.Fatalf("unchanged: %+v, %v", row, err)
-			}
-			change(s.Sets[0])
-			row, err := r.one(t.Context(), job{s.Tasks()[0], arm, 0})
+		if row, err := r.one(t.Context(), job{asked, arm, 0}); err != nil || !row.Solved {
+			t.Fatalf("unchanged: %+v, %v", row, err)
+		}
+		differs := func(task suite.Task, what string) {
+			t.Helper()
+			row, err := r.one(t.Context(), job{task, arm, 0})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,34 +144,44 @@ func TestReplayNoticesChanges(t *testing.T) {
 				t.Errorf("%s, %s: the run failed by %q", arm, what, row.Failed)
 			}
 		}
+		twice := asked
+		twice.Question = "Twice. " + asked.Question
+		differs(twice, "Twice.")
+		set.Toolkits[0].UsageInstructions = "Ask the service politely."
+		differs(asked, "service")
+		set.Toolkits[0].UsageInstructions = ""
 	}
 }
 
 func TestResume(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs.jsonl")
-	args := []string{"--suite", "catalogue", "--model", "script:testdata/scripts", "--runs", path, "--parallel", "1"}
+	args := []string{"--suite", "catalogue", "--model", "script:testdata/scripts", "--runs", path, "--parallel", "1", "--arm", "code"}
 	first, _, err := twin(t, args...)
-	solved(t, first, err, 3)
+	if err != nil || len(first.Rows) != 3 {
+		t.Fatalf("%d runs, %v", len(first.Rows), err)
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := bytes.SplitAfter(raw, []byte("\n"))
-	if len(lines) != 8 { // the protocol, six runs, nothing
+	if len(lines) != 5 { // the protocol, three runs, nothing
 		t.Fatalf("the file has %d lines:\n%s", len(lines), raw)
 	}
-	// It ended while the fifth run was being written.
-	half := append(bytes.Join(lines[:5], nil), lines[5][:20]...)
+	// It ended while the third run was being written.
+	half := append(bytes.Join(lines[:3], nil), lines[3][:20]...)
 	if err := os.WriteFile(path, half, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	second, _, err := twin(t, args...)
-	solved(t, second, err, 3)
+	if err != nil || len(second.Rows) != 3 || second.Rows[0].Time != first.Rows[0].Time {
+		t.Fatalf("%d runs, %v", len(second.Rows), err)
+	}
 	again, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.HasPrefix(again, bytes.Join(lines[:5], nil)) || bytes.Count(again, []byte("\n")) != 7 {
+	if !bytes.HasPrefix(again, bytes.Join(lines[:3], nil)) || bytes.Count(again, []byte("\n")) != 4 {
 		t.Errorf("resuming made of\n%s\nthis:\n%s", half, again)
 	}
 	if _, _, err := twin(t, append(args, "--max-turns", "7")...); err == nil || !strings.Contains(err.Error(), "another measurement") {

@@ -190,7 +190,9 @@ func openCatalogue(o Options) (*Suite, error) {
 	set := &Set{Name: "catalogue", Toolkits: Catalogue(o.Seed, cmp.Or(o.Functions, 500))}
 	for _, t := range records(o.Seed).tasks() {
 		t.ID, t.Set = "catalogue/"+t.ID, set.Name
-		set.Tasks = append(set.Tasks, t)
+		if o.Want == nil || o.Want(t.ID) {
+			set.Tasks = append(set.Tasks, t)
+		}
 	}
 	return &Suite{Name: "catalogue", Sets: []*Set{set}}, nil
 }
