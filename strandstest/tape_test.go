@@ -32,7 +32,6 @@ type travel struct {
 	values []any
 	prompt string
 	doc    string
-	script []strandstest.Turn
 }
 
 func (tr *travel) run(t *testing.T, tape *strandstest.Tape, model strands.Model, ask string) (*strands.Session, error) {

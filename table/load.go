@@ -150,7 +150,7 @@ func nulls(valid *memory.Buffer, length int) int {
 }
 
 var fixedTypes = map[string]arrow.FixedWidthDataType{
-	"bool": arrow.FixedWidthTypes.Boolean.(arrow.FixedWidthDataType),
+	"bool": arrow.FixedWidthTypes.Boolean,
 	"int8": &arrow.Int8Type{}, "int16": &arrow.Int16Type{}, "int32": &arrow.Int32Type{}, "int64": &arrow.Int64Type{},
 	"uint8": &arrow.Uint8Type{}, "uint16": &arrow.Uint16Type{}, "uint32": &arrow.Uint32Type{}, "uint64": &arrow.Uint64Type{},
 	"float32": &arrow.Float32Type{}, "float64": &arrow.Float64Type{}, "date32": &arrow.Date32Type{}, "date64": &arrow.Date64Type{},

@@ -165,9 +165,7 @@ func TestBucketCopiesBigObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	host := target.Host
-	proxy.Rewrite, proxy.Director = func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = host }, nil
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = target.Host }}
 	var gets atomic.Int64
 	weak := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && gets.Add(1) <= 3 {

@@ -101,7 +101,7 @@ func TestSales(t *testing.T) {
 	out, code := invoke(t, server.URL, arn)
 	for _, want := range []string{
 		"I will compute the growth rates and draw the trends.\n\nOverall growth: A 100.0 %, B 37.5 %, C 40.0 %.", // paragraphs stay apart
-		"In the last period A 11.1 % was the fastest.",                                                            // one session for both questions
+		"In the last period A 11.1 % was the fastest.",                                                           // one session for both questions
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the answer lacks %q", want)
