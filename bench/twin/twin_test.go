@@ -169,7 +169,7 @@ func TestResume(t *testing.T) {
 		t.Fatalf("the file has %d lines:\n%s", len(lines), raw)
 	}
 	// It ended while the third run was being written.
-	half := append(bytes.Join(lines[:3], nil), lines[3][:20]...)
+	half := append(bytes.Join(lines[:3], nil), bytes.Repeat([]byte("x"), 9000)...)
 	if err := os.WriteFile(path, half, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.HasPrefix(again, bytes.Join(lines[:3], nil)) || bytes.Count(again, []byte("\n")) != 4 {
+	if !bytes.HasPrefix(again, bytes.Join(lines[:3], nil)) || bytes.Count(again, []byte("\n")) != 4 || bytes.Contains(again, []byte("xxx")) {
 		t.Errorf("resuming made of\n%s\nthis:\n%s", half, again)
 	}
 	if _, _, err := twin(t, append(args, "--max-turns", "7")...); err == nil || !strings.Contains(err.Error(), "another measurement") {
