@@ -268,7 +268,7 @@ func (o *options) wanted(id string) bool {
 func (o *options) choose(ctx context.Context, r *runner) error {
 	r.suite.Keep(func(t suite.Task) bool { return o.wanted(t.ID) })
 	if len(r.suite.Tasks()) == 0 {
-		return errors.New("no task is left; look at --tasks, and at the folder of --replay or script:")
+		return errors.New("no task is left; look at --tasks, and at the folder that --replay or --model script: names")
 	}
 	if o.replay != "" {
 		return nil
