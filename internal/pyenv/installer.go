@@ -129,12 +129,23 @@ func (i *installer) command(ctx context.Context, env string, reqs []requirement)
 		cmd = exec.CommandContext(ctx, i.uv, "pip", "install", "--python", python, "--only-binary", ":all:",
 			"--link-mode", "copy", "--no-progress", "--color", "never")
 	} else {
-		cmd = exec.CommandContext(ctx, python, "-I", i.pip, "install", "--only-binary=:all:", "--no-compile", "--no-input",
+		cmd = exec.CommandContext(ctx, python, "-I", runnable(i.pip), "install", "--only-binary=:all:", "--no-compile", "--no-input",
 			"--no-warn-script-location", "--disable-pip-version-check", "--no-color", "--progress-bar", "off")
 	}
 	cmd.Args = append(cmd.Args, texts(reqs)...)
 	cmd.Env = installEnv()
 	return cmd
+}
+
+// runnable is what runs the pip of a folder. The folder itself would put what
+// lies beside it on the path, where pip finds the base interpreter's packages
+// and leaves them out of the environment, which does not see them.
+func runnable(pip string) string {
+	runner := filepath.Join(pip, "__pip-runner__.py") // pip 22.2 and later
+	if _, err := os.Stat(runner); err != nil {
+		return pip
+	}
+	return runner
 }
 
 // elsewhere are settings that would send the installation to another place

@@ -407,3 +407,34 @@ func TestMakeFromPackageIndex(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestPipSeesNoNeighbours: what lies beside the pip that is used, such as the
+// packages of a base interpreter, is not in the environment.
+func TestPipSeesNoNeighbours(t *testing.T) {
+	links := t.TempDir()
+	wheel(t, links, "neighbour", "1.0")
+	offline(t, links)
+	m := manager(t)
+	d := *m.Embedded
+	unpack := d.Pip
+	d.Name += "-neighbour"
+	d.Pip = func(dir string) (string, error) {
+		lib, err := unpack(dir)
+		if err != nil {
+			return lib, err
+		}
+		info := filepath.Join(lib, "neighbour-1.0.dist-info")
+		if err := os.Mkdir(info, 0o755); err != nil {
+			return lib, err
+		}
+		return lib, os.WriteFile(filepath.Join(info, "METADATA"), []byte("Metadata-Version: 2.1\nName: neighbour\nVersion: 1.0\n"), 0o644)
+	}
+	m.Embedded = &d
+	in, err := m.Make(t.Context(), []string{"neighbour"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, in, "import neighbour; print(neighbour.VERSION)"); got != "1.0" {
+		t.Errorf("got %q", got)
+	}
+}
