@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -169,9 +170,12 @@ func TestArtifactsInS3(t *testing.T) {
 
 // doctor says whose AWS credentials these are, and never shows them.
 func TestDoctorAWS(t *testing.T) {
+	var mu sync.Mutex
 	status, body := 200, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>`+
 		`<Arn>arn:aws:iam::123456789012:user/jo</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		w.Header().Set("Content-Type", "text/xml")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
@@ -182,7 +186,9 @@ func TestDoctorAWS(t *testing.T) {
 	if !strings.Contains(r.stdout, `"aws":{"caller":"arn:aws:iam::123456789012:user/jo","region":"eu-west-1"}`) || strings.Contains(r.stdout+r.stderr, "hush") {
 		t.Errorf("%+v", r)
 	}
+	mu.Lock()
 	status, body = 403, `<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The token is invalid.</Message></Error></ErrorResponse>`
+	mu.Unlock()
 	r = call{env: env, args: []string{"doctor"}}.run(t)
 	if r.code != 0 || !strings.Contains(r.stdout, "AWS refuses the credentials: InvalidClientTokenId: The token is invalid. (region eu-west-1)") {
 		t.Errorf("%+v", r)

@@ -71,7 +71,6 @@ func TestAsk(t *testing.T) {
 // TestOpen makes the bundle of a manual once, in another process, and says what
 // to do when there is none.
 func TestOpen(t *testing.T) {
-	t.Setenv("STRANDS_CACHE", t.TempDir())
 	manuals := t.TempDir()
 	if _, err := open(t.Context(), manuals, "r", "R"); err == nil || !strings.Contains(err.Error(), "fetch.sh") {
 		t.Errorf("without a manual: %v", err)
