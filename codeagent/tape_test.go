@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/strandsgo/strands"
@@ -16,12 +17,12 @@ import (
 
 // taped is an agent whose snippets look at the clock, draw numbers and call a
 // Go function; calls counts those.
-func taped(t testing.TB, tape *strandstest.Tape, model strands.Model, doc string, calls *int) *strands.Agent {
+func taped(t testing.TB, tape *strandstest.Tape, model strands.Model, doc string, calls *atomic.Int64) *strands.Agent {
 	t.Helper()
 	price := strands.NewTool("price", "The price of a thing."+doc, func(_ context.Context, in struct {
 		Thing string `json:"thing"`
 	}) (float64, error) {
-		*calls++
+		calls.Add(1)
 		return float64(len(in.Thing)) + 0.5, nil
 	})
 	agent, err := codeagent.New(codeagent.Config{
@@ -52,7 +53,7 @@ func recordTaped(t testing.TB, turns int) (string, *strands.Session) {
 		s.Turns = append(s.Turns, strandstest.Turn{Python: unsteady})
 	}
 	s.Turns = append(s.Turns, strandstest.Turn{Text: "It was {{ stdout -1 }}"})
-	calls := 0
+	var calls atomic.Int64
 	session := taped(t, tape, s, "", &calls).NewSession()
 	t.Cleanup(func() { session.Close() })
 	if _, err := session.Ask(t.Context(), "Look."); err != nil {
@@ -61,8 +62,8 @@ func recordTaped(t testing.TB, turns int) (string, *strands.Session) {
 	if err := tape.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if want := 4 * (turns - 1); calls != want {
-		t.Fatalf("the function was called %d times, not %d", calls, want)
+	if want := int64(4 * (turns - 1)); calls.Load() != want {
+		t.Fatalf("the function was called %d times, not %d", calls.Load(), want)
 	}
 	return path, session
 }
@@ -72,7 +73,7 @@ func recordTaped(t testing.TB, turns int) (string, *strands.Session) {
 // functions.
 func TestReplayWithPython(t *testing.T) {
 	path, was := recordTaped(t, 4)
-	calls := 0
+	var calls atomic.Int64
 	is := taped(t, strandstest.Replay(t, path), nil, "", &calls).NewSession()
 	defer is.Close()
 	res, err := is.Ask(t.Context(), "Look.")
@@ -86,8 +87,8 @@ func TestReplayWithPython(t *testing.T) {
 			t.Errorf("snippet %d printed\n%s\nand then\n%s", i, want, got)
 		}
 	}
-	if calls != 0 || !strings.Contains(res.String(), "[3.5, 4.5, 5.5, 3.5]") {
-		t.Errorf("%d functions were called, the answer is %q", calls, res)
+	if calls.Load() != 0 || !strings.Contains(res.String(), "[3.5, 4.5, 5.5, 3.5]") {
+		t.Errorf("%d functions were called, the answer is %q", calls.Load(), res)
 	}
 }
 
@@ -97,7 +98,7 @@ func TestReplayNoticesAChangedFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := 0
+	var calls atomic.Int64
 	s := taped(t, tape, nil, " In euros.", &calls).NewSession()
 	defer s.Close()
 	_, err = s.Ask(t.Context(), "Look.")
@@ -114,7 +115,7 @@ func BenchmarkReplay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		calls := 0
+		var calls atomic.Int64
 		s := taped(b, tape, nil, "", &calls).NewSession()
 		if _, err := s.Ask(b.Context(), "Look."); err != nil {
 			b.Fatal(err)
