@@ -33,7 +33,7 @@ func missing(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// Cache is a folder that outlives the tests.
+// cache is a folder that outlives the tests.
 func cache(t testing.TB, name string) string {
 	t.Helper()
 	root := os.Getenv("STRANDS_CACHE")
