@@ -1,7 +1,10 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
+	"io"
+	"net/http"
 	"sync"
 	"time"
 
@@ -10,6 +13,9 @@ import (
 
 // grace is how long a call whose time is over may take to notice it.
 const grace = time.Second
+
+// goodbye is how long a server may take to hear that a connection is over.
+const goodbye = 2 * time.Second
 
 // link is a connection that can be cut whatever it is doing: a server that does
 // not read keeps a writer waiting, which no context ends.
@@ -21,9 +27,10 @@ type link struct {
 
 // join connects within ctx. What comes of it does not end with ctx: some
 // transports take the context of the handshake for that of the connection.
-func join(ctx context.Context, client *sdk.Client, transport sdk.Transport) (*link, error) {
+// Requests ends what is under way on the wire.
+func join(ctx context.Context, client *sdk.Client, transport sdk.Transport, requests context.CancelFunc) (*link, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := &wire{Transport: transport}
+	w := &wire{Transport: transport, drop: requests}
 	handshake := context.AfterFunc(ctx, func() {
 		cancel()
 		w.cut()
@@ -72,6 +79,7 @@ func (p *Provider) watch(limit context.Context, session *sdk.ClientSession) (don
 // wire is a transport that keeps the connection it makes.
 type wire struct {
 	sdk.Transport
+	drop context.CancelFunc // ends requests that are under way
 
 	mu   sync.Mutex
 	conn sdk.Connection
@@ -93,6 +101,13 @@ func (w *wire) Connect(ctx context.Context) (sdk.Connection, error) {
 	return conn, nil
 }
 
+// part runs what closes the connection, and cuts it short when the server
+// takes too long to hear of it.
+func (w *wire) part(closing func() error) error {
+	defer time.AfterFunc(goodbye, w.drop).Stop()
+	return closing()
+}
+
 // cut closes the connection under whoever uses it.
 func (w *wire) cut() {
 	w.mu.Lock()
@@ -100,6 +115,40 @@ func (w *wire) cut() {
 	w.gone = true
 	w.mu.Unlock()
 	if conn != nil {
-		_ = conn.Close() // it is of no use, closed or not
+		_ = w.part(conn.Close) // it is of no use, closed or not
 	}
+}
+
+// requests is a client's way to a server whose requests end with life: those
+// that the SDK sends while it closes a connection have no other end than a
+// limit of its own, one after the other.
+type requests struct {
+	base http.RoundTripper // nil = http.DefaultTransport
+	life context.Context
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r requests) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(req.Context())
+	forget := context.AfterFunc(r.life, cancel)
+	over := func() { forget(); cancel() }
+	resp, err := cmp.Or[http.RoundTripper](r.base, http.DefaultTransport).RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		over()
+		return nil, err
+	}
+	resp.Body = body{resp.Body, over}
+	return resp, nil
+}
+
+// body is that of an answer to one of requests.
+type body struct {
+	io.ReadCloser
+	over func()
+}
+
+// Close implements io.Closer.
+func (b body) Close() error {
+	defer b.over()
+	return b.ReadCloser.Close()
 }

@@ -159,14 +159,14 @@ func (f Functions) Instructions() string { return f.instructions }
 // call does nothing.
 func (p *Provider) Close() error {
 	p.mu.Lock()
-	session, was := p.session, p.closed
+	session, l, was := p.session, p.link, p.closed
 	p.session, p.closed = nil, true
 	p.mu.Unlock()
 	defer p.cutting.Wait()
 	if session == nil || was {
 		return nil
 	}
-	if err := session.Close(); err != nil && !errors.Is(err, sdk.ErrConnectionClosed) {
+	if err := l.wire.part(session.Close); err != nil && !errors.Is(err, sdk.ErrConnectionClosed) {
 		return fmt.Errorf("closing MCP server %s: %w", p.s.Name, err)
 	}
 	return nil
@@ -235,16 +235,19 @@ func (p *Provider) connect(ctx context.Context) (*sdk.ClientSession, error) {
 	if session != nil {
 		return session, nil
 	}
-	transport, err := p.transport()
+	life, drop := context.WithCancel(context.WithoutCancel(ctx))
+	transport, err := p.transport(life)
 	if err != nil {
+		drop()
 		return nil, err
 	}
 	client := sdk.NewClient(&sdk.Implementation{Name: "strands-go", Version: "1"}, &sdk.ClientOptions{
 		Capabilities:           new(sdk.ClientCapabilities), // we have no roots to tell of
 		ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { p.changed() },
 	})
-	l, err := join(ctx, client, transport)
+	l, err := join(ctx, client, transport, drop)
 	if err != nil {
+		drop()
 		return nil, err
 	}
 	p.mu.Lock()
@@ -257,6 +260,7 @@ func (p *Provider) connect(ctx context.Context) (*sdk.ClientSession, error) {
 		err := l.Wait()
 		l.cancel()
 		p.broken(l.ClientSession, err)
+		drop()
 	}()
 	return l.ClientSession, nil
 }
@@ -329,7 +333,7 @@ func (p *Provider) offers(name string) bool {
 	return (p.s.Allow == nil || matches(p.s.Allow)) && !matches(p.s.Reject)
 }
 
-func (p *Provider) transport() (sdk.Transport, error) {
+func (p *Provider) transport(life context.Context) (sdk.Transport, error) {
 	switch s := &p.s; {
 	case s.Transport != nil:
 		return s.Transport()
@@ -338,6 +342,7 @@ func (p *Provider) transport() (sdk.Transport, error) {
 		if err != nil {
 			return nil, err
 		}
+		client.Transport = requests{client.Transport, life}
 		if s.SSE {
 			return &sdk.SSEClientTransport{Endpoint: s.URL, HTTPClient: client}, nil
 		}
