@@ -182,7 +182,7 @@ type process struct {
 
 func startClient(t *testing.T, cfg clientConfig, env []string, argv ...string) client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // cleanups use it, too
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // cleanups use it, too
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true", "NODE_NO_WARNINGS=1"), append(env, cfg.env...)...)
@@ -288,7 +288,7 @@ func jsModules(t *testing.T) string {
 	if _, err := os.Stat(modules); err == nil {
 		return modules
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func pythonWith(t *testing.T, requirements, env []string, script string) []byte 
 	if err != nil {
 		unavailable(t, strings.Join(requirements, " "), err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, py.Exe, "-B", filepath.Join("testdata", "clients", script))
 	cmd.Env = append(append(os.Environ(), "PYTHONPATH="+strings.Join(py.Path, string(os.PathListSeparator)), "AWS_EC2_METADATA_DISABLED=true"), env...)
@@ -76,7 +76,7 @@ func TestSessionModule(t *testing.T) {
 			if _, err := exec.LookPath(exe); err != nil {
 				t.Skip("there is no other Python on this machine")
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(ctx, exe, "-B", filepath.Join("testdata", "test_codeinterpreter.py")).CombinedOutput()
 			if err != nil || !ranTests.Match(out) {

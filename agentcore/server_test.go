@@ -57,7 +57,11 @@ func newTestServer(t *testing.T, cfg agentcore.ServerConfig) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &testServer{serveTest(t, s), s, key}
+	server := &testServer{serveTest(t, s), s, key}
+	if err := s.Prepare(t.Context()); err != nil { // else clients, which have less patience, wait for downloads
+		t.Fatal(err)
+	}
+	return server
 }
 
 func serveTest(t *testing.T, s *agentcore.Server) *httptest.Server {
