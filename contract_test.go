@@ -435,7 +435,7 @@ func TestADroppedAgentClosesItsProviders(t *testing.T) {
 // collected waits until the garbage collector has had done closed.
 func collected(t *testing.T, closed <-chan struct{}) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(2 * time.Minute)
 	for {
 		runtime.GC()
 		select {
