@@ -49,7 +49,8 @@ CREATE TABLE orders (id int PRIMARY KEY, customer text REFERENCES customers(code
 INSERT INTO orders VALUES (1, 'C-1'), (2, 'C-1');
 CREATE SCHEMA old;
 CREATE VIEW old.two AS SELECT 2 AS n`)
-	s := open(t, address, data.Options{Name: "crm", Timeout: time.Second, Limits: table.Limits{Rows: 1000}})
+	s := open(t, address, data.Options{Name: "crm", Limits: table.Limits{Rows: 1000}})
+	brief := open(t, address, data.Options{Timeout: time.Second})
 	tb, err := s.Tables(t.Context())
 	wantRows(t, texts(t, tb, err), "customers table <nil>", "old.two view <nil>", "orders table <nil>")
 	tb, err = s.Describe(t.Context(), "orders")
@@ -67,21 +68,22 @@ CREATE VIEW old.two AS SELECT 2 AS n`)
 		t.Errorf("the profile is %q", got)
 	}
 
-	for name, c := range map[string]struct{ query, says string }{
-		"no such table":  {"SELECT * FROM order_lines", `relation "order_lines" does not exist (at "order_lines")`},
-		"no such column": {"SELECT kode FROM customers", "Perhaps you meant"},
-		"endless":        {"SELECT pg_sleep(60)", "stopped after 1s"},
-		"large":          {"SELECT repeat('x', 1000), generate_series(1, 100000000)", "more than 1000 rows"},
+	for name, c := range map[string]struct {
+		s           *data.Store
+		query, says string
+	}{
+		"no such table":  {s, "SELECT * FROM order_lines", `relation "order_lines" does not exist (at "order_lines")`},
+		"no such column": {s, "SELECT kode FROM customers", "Perhaps you meant"},
+		"endless":        {brief, "SELECT pg_sleep(3600)", "stopped after 1s"},
+		"large":          {s, "SELECT repeat('x', 1000), generate_series(1, 100000000)", "more than 1000 rows"},
 	} {
-		start := time.Now()
-		_, err := s.Query(t.Context(), c.query)
-		if err == nil || !strings.Contains(err.Error(), c.says) || time.Since(start) > 20*time.Second {
-			t.Errorf("%s: %v after %s", name, err, time.Since(start))
+		if _, err := c.s.Query(t.Context(), c.query); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	const working = "pg_stat_activity WHERE application_name = 'strands' AND state = 'active' AND pid <> pg_backend_pid()"
 	for start := time.Now(); count(t, admin, working) != "0"; time.Sleep(10 * time.Millisecond) {
-		if time.Since(start) > 10*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatal("the server still works on what was given up")
 		}
 	}
@@ -138,22 +140,24 @@ func TestMySQL(t *testing.T) {
 	run(t, admin, "CREATE TABLE customers (id int AUTO_INCREMENT PRIMARY KEY, code varchar(20) UNIQUE NOT NULL, since datetime, spent decimal(10,2), born date, note blob);\n"+
 		"INSERT INTO customers (code, since, spent, born, note) VALUES ('C-1', '2024-05-01 10:00:00', 10.50, '1990-01-02', x'00ff'), ('C-2', NULL, NULL, NULL, NULL);\n"+
 		"CREATE TABLE orders (id int PRIMARY KEY, customer varchar(20) REFERENCES customers(code));\nINSERT INTO orders VALUES (1, 'C-1'), (2, 'C-1')")
-	s := open(t, address, data.Options{Timeout: time.Second, Limits: table.Limits{Rows: 1000}})
+	s := open(t, address, data.Options{Limits: table.Limits{Rows: 1000}})
+	brief := open(t, address, data.Options{Timeout: time.Second})
 	tb, err := s.Describe(t.Context(), "orders")
 	wantRows(t, texts(t, tb, err), "id int(11) false primary key", "customer varchar(20) true references customers(code)")
 	tb, err = s.Query(t.Context(), "SELECT id, code, since, spent, born, note FROM customers WHERE id >= ? ORDER BY id", 1)
 	wantRows(t, texts(t, tb, err), "1 C-1 2024-05-01 10:00:00 +0000 UTC 10.50 1990-01-02 00:00:00 +0000 UTC [0 255]", "2 C-2 <nil> <nil> <nil> <nil>")
 	tb, err = s.Profile(t.Context(), "orders")
 	wantRows(t, texts(t, tb, err), "id int(11) 2 0 2 1 2 1, 2 ", "customer varchar(20) 2 0 1 C-1 C-1 C-1 ×2 ")
-	for name, c := range map[string]struct{ query, says string }{
-		"no such table": {"SELECT * FROM order_lines", "order_lines' doesn't exist"},
-		"endless":       {"SELECT sleep(60)", "stopped after 1s"},
-		"large":         {"SELECT a.seq FROM seq_1_to_1000000 a, seq_1_to_1000000 b", "more than 1000 rows"},
+	for name, c := range map[string]struct {
+		s           *data.Store
+		query, says string
+	}{
+		"no such table": {s, "SELECT * FROM order_lines", "order_lines' doesn't exist"},
+		"endless":       {brief, "SELECT sleep(3600)", "stopped after 1s"},
+		"large":         {s, "SELECT a.seq FROM seq_1_to_1000000 a, seq_1_to_1000000 b", "more than 1000 rows"},
 	} {
-		start := time.Now()
-		_, err := s.Query(t.Context(), c.query)
-		if err == nil || !strings.Contains(err.Error(), c.says) || time.Since(start) > 20*time.Second {
-			t.Errorf("%s: %v after %s", name, err, time.Since(start))
+		if _, err := c.s.Query(t.Context(), c.query); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for name, attack := range map[string]string{

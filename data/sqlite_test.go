@@ -170,21 +170,20 @@ const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
 
 func TestSQLiteBadInput(t *testing.T) {
 	path := sqliteFile(t, shopSQL)
-	s := open(t, path, data.Options{Timeout: 300 * time.Millisecond, Limits: table.Limits{Rows: 1000}})
-	for name, c := range map[string]struct{ query, says string }{
-		"empty":         {" ", "the query is empty"},
-		"syntax":        {"SELEC 1", "syntax error"},
-		"no such table": {"SELECT * FROM order_lines", "no such table: order_lines"},
-		"endless":       {endless + "count(*) FROM n", "stopped after 300ms"},
-		"large":         {endless + "i FROM n", "more than 1000 rows"},
+	s := open(t, path, data.Options{Limits: table.Limits{Rows: 1000}})
+	brief := open(t, path, data.Options{Timeout: 300 * time.Millisecond})
+	for name, c := range map[string]struct {
+		s           *data.Store
+		query, says string
+	}{
+		"empty":         {s, " ", "the query is empty"},
+		"syntax":        {s, "SELEC 1", "syntax error"},
+		"no such table": {s, "SELECT * FROM order_lines", "no such table: order_lines"},
+		"endless":       {brief, endless + "count(*) FROM n", "stopped after 300ms"},
+		"large":         {s, endless + "i FROM n", "more than 1000 rows"},
 	} {
-		start := time.Now()
-		_, err := s.Query(t.Context(), c.query)
-		if err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := c.s.Query(t.Context(), c.query); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
-		}
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("%s took %s", name, took)
 		}
 	}
 	if _, err := s.Describe(t.Context(), "order"); err == nil || !strings.Contains(err.Error(), `no table "order"; there are orders`) {
@@ -212,7 +211,7 @@ func TestOpenBadAddresses(t *testing.T) {
 		"duckdb:some.db":                        "",
 		text:                                    `extension ".doc"`,
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		_, err := data.Open(ctx, address, data.Options{})
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
