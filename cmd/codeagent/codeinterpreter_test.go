@@ -26,7 +26,7 @@ func TestInterpreterServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := call{
-		args: []string{"interpreter", "--listen", "127.0.0.1:0", "--keys", keys, "--toolkit", "data", "--session-timeout", "2m"},
+		args: []string{"interpreter", "--listen", "127.0.0.1:0", "--keys", keys, "--toolkit", "data", "--session-timeout", "20m"},
 		env:  []string{"CODEAGENT_INTERPRETER_KEYS=AKIDENV:other"},
 	}
 	cmd := c.command(t)
@@ -59,7 +59,7 @@ func TestInterpreterServes(t *testing.T) {
 
 func runLanguages(t *testing.T, url string, key [2]string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	client := bedrockagentcore.New(bedrockagentcore.Options{
 		Region: "us-west-2", BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider(key[0], key[1], ""),
@@ -93,7 +93,7 @@ func runLanguages(t *testing.T, url string, key [2]string) {
 	}
 	if got, err := client.GetCodeInterpreterSession(ctx, &bedrockagentcore.GetCodeInterpreterSessionInput{
 		CodeInterpreterIdentifier: id, SessionId: session.SessionId,
-	}); err != nil || *got.SessionTimeoutSeconds != 120 {
+	}); err != nil || *got.SessionTimeoutSeconds != 1200 {
 		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -182,14 +182,14 @@ func TestDoctorAWS(t *testing.T) {
 	}))
 	defer server.Close()
 	env := []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=hush", "AWS_REGION=eu-west-1", "AWS_ENDPOINT_URL_STS=" + server.URL}
-	r := call{env: env, args: []string{"doctor", "--json"}}.run(t)
+	r := call{env: env, args: []string{"doctor", "--json"}}.patiently(t)
 	if !strings.Contains(r.stdout, `"aws":{"caller":"arn:aws:iam::123456789012:user/jo","region":"eu-west-1"}`) || strings.Contains(r.stdout+r.stderr, "hush") {
 		t.Errorf("%+v", r)
 	}
 	mu.Lock()
 	status, body = 403, `<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The token is invalid.</Message></Error></ErrorResponse>`
 	mu.Unlock()
-	r = call{env: env, args: []string{"doctor"}}.run(t)
+	r = call{env: env, args: []string{"doctor"}}.patiently(t)
 	if r.code != 0 || !strings.Contains(r.stdout, "AWS refuses the credentials: InvalidClientTokenId: The token is invalid. (region eu-west-1)") {
 		t.Errorf("%+v", r)
 	}

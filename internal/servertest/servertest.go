@@ -15,14 +15,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-const patience = time.Minute // for a server to be ready, on a busy machine
+const patience = 5 * time.Minute // for a server to be ready, on a busy machine
 
 // missing skips t, or fails it in CI.
 func missing(t testing.TB, format string, args ...any) {
@@ -54,11 +57,22 @@ func cache(t testing.TB, name string) string {
 	return dir
 }
 
-// made returns a folder of the cache, which make fills the first time. Several
-// processes may want it at once: each makes its own, and one stays.
+// made returns a folder of the cache, which fill fills the first time. Of
+// several processes that want it at once one fills it and the others wait.
 func made(t testing.TB, name string, fill func(dir string) error) (string, error) {
 	t.Helper()
 	dir := cache(t, name)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close() // ends the lock, as the process's end does
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", err
+	}
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -73,12 +87,7 @@ func made(t testing.TB, name string, fill func(dir string) error) (string, error
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return "", err
 	}
-	if err := os.Rename(tmp, dir); err != nil {
-		if _, there := os.Stat(dir); there != nil {
-			return "", err
-		}
-	}
-	return dir, nil
+	return dir, os.Rename(tmp, dir)
 }
 
 // debian unpacks packages into a folder.
@@ -151,7 +160,7 @@ func start(t testing.TB, cmd *exec.Cmd, ready string) {
 		_ = cmd.Process.Signal(syscall.SIGQUIT) // PostgreSQL's word for: at once
 		select {
 		case <-ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			_ = cmd.Process.Kill()
 			<-ended
 		}
@@ -172,7 +181,11 @@ func start(t testing.TB, cmd *exec.Cmd, ready string) {
 // freePort is a port of loopback that nobody listens on now.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if pid := os.Getpid(); runtime.GOOS == "linux" { // an address of this process's own: no other takes its ports
+		host = fmt.Sprintf("127.%d.%d.%d", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

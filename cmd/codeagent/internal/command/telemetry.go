@@ -32,11 +32,18 @@ const (
 	otelDisabled = "OTEL_SDK_DISABLED"
 	otelEndpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	otelProtocol = "OTEL_EXPORTER_OTLP_PROTOCOL"
+	otelTimeout  = "OTEL_EXPORTER_OTLP_TIMEOUT" // milliseconds
 	otelContent  = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 )
 
-// flushTime bounds what the end of the program waits for a collector.
-const flushTime = 3 * time.Second
+// flushTime bounds what the end of the program waits for a collector: three
+// seconds, unless the environment says how long an export may take.
+func flushTime() time.Duration {
+	if ms, err := strconv.Atoi(os.Getenv(otelTimeout)); err == nil && ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return 3 * time.Second
+}
 
 // telemetry sends what an agent reports to a collector.
 type telemetry struct {
@@ -139,7 +146,7 @@ func (t *telemetry) close() error {
 	if t == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime())
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, end := range t.ends {
