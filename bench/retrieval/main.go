@@ -1,13 +1,14 @@
-// Retrieval measures how well find answers a hundred plainly asked questions
-// over three manuals of Debian:
+// Retrieval measures how well find answers plainly asked questions over manuals
+// of Debian; README.md says how the questions and their answers were chosen:
 //
-//	apt-get install r-doc-pdf c++-annotations-pdf gnuplot-doc
-//	go run ./bench/retrieval
+//	apt-get install r-doc-pdf c++-annotations-pdf gnuplot-doc octave-doc postgresql-doc-15 bash-doc
+//	go run ./bench/retrieval                 # the hundred questions
+//	go run ./bench/retrieval -set development
+//	go run ./bench/retrieval -set third      # those no ranking was ever made with
 //	go run ./bench/retrieval -embed http://localhost:11434/api/embed -model all-minilm
 //
-// The second command fuses the keyword index with embeddings of a server.
-// The manuals are converted into the cache folder at the first run. The ranking
-// was made with one half of the questions in view; the other half is held out.
+// The last command fuses the keyword index with embeddings of a server. The
+// manuals are converted into the cache folder at the first run.
 package main
 
 import (
@@ -22,33 +23,58 @@ import (
 
 	"github.com/strandsgo/strands/knowledge"
 	"github.com/strandsgo/strands/knowledge/embedding"
+	"github.com/strandsgo/strands/knowledge/markup"
 	"github.com/strandsgo/strands/knowledge/pdf"
 )
 
 //go:embed questions.tsv
-var questions string
+var hundred string
+
+//go:embed development.tsv
+var development string
+
+//go:embed third.tsv
+var third string
 
 var manuals = map[string]string{
-	"r":         "/usr/share/R/doc/manual/fullrefman.pdf",
-	"cplusplus": "/usr/share/doc/c++-annotations/cplusplus.pdf",
-	"gnuplot":   "/usr/share/doc/gnuplot/gnuplot.pdf",
+	"r":          "/usr/share/R/doc/manual/fullrefman.pdf",
+	"cplusplus":  "/usr/share/doc/c++-annotations/cplusplus.pdf",
+	"gnuplot":    "/usr/share/doc/gnuplot/gnuplot.pdf",
+	"postgresql": "/usr/share/doc/postgresql-doc-15/html",
+	"bash":       "/usr/share/doc/bash-doc/bashref.pdf",
+	"octave":     "/usr/share/doc/octave/octave.pdf",
+}
+
+// bench is what is asked for on the command line.
+type bench struct {
+	root    string
+	first   bool // only the answers of the first reading
+	misses  bool
+	options func() knowledge.Options
 }
 
 func main() {
-	misses := flag.Bool("misses", false, "list the questions of the half in view whose answer is not among the first five")
-	root := flag.String("root", "/", "folder below which the manuals are installed")
-	var index embedding.Index
-	flag.StringVar(&index.URL, "embed", "", "URL of a server of embeddings, to be fused with the keyword index")
-	flag.StringVar(&index.Model, "model", "", "of that server")
+	var b bench
+	set := flag.String("set", "hundred", "which questions: hundred, development or third")
+	flag.BoolVar(&b.misses, "misses", false, "list the questions of the half in view whose answer is not among the first five")
+	flag.BoolVar(&b.first, "first", false, "only the answers of the first reading of the manuals")
+	flag.StringVar(&b.root, "root", "/", "folder below which the manuals are installed")
+	url := flag.String("embed", "", "URL of a server of embeddings, to be fused with the keyword index")
+	model := flag.String("model", "", "of that server")
 	alone := flag.Bool("alone", false, "embeddings without the keyword index")
 	flag.Parse()
-	options := func() knowledge.Options { return knowledge.Options{} }
-	if index.URL != "" {
-		options = func() knowledge.Options {
-			return knowledge.Options{Index: &embedding.Index{URL: index.URL, Model: index.Model}, Fuse: !*alone}
+	b.options = func() knowledge.Options {
+		if *url == "" {
+			return knowledge.Options{}
 		}
+		return knowledge.Options{Index: &embedding.Index{URL: *url, Model: *model}, Fuse: !*alone}
 	}
-	if err := measure(context.Background(), *root, options, *misses); err != nil {
+	questions, ok := map[string]string{"hundred": hundred, "development": development, "third": third}[*set]
+	if !ok {
+		fmt.Fprintln(os.Stderr, "retrieval: -set is hundred, development or third")
+		os.Exit(2)
+	}
+	if err := b.measure(context.Background(), questions, *set); err != nil {
 		fmt.Fprintln(os.Stderr, "retrieval:", err)
 		os.Exit(1)
 	}
@@ -56,6 +82,7 @@ func main() {
 
 // scores of a set of questions.
 type scores struct {
+	name                  string
 	asked, at1, at5, at10 int
 	reciprocal            float64
 }
@@ -73,89 +100,106 @@ func (s *scores) add(rank int) { // from 1; 0 = not found
 	}
 }
 
-func (s *scores) row(name string) {
+func (s *scores) row() {
+	if s.asked == 0 {
+		return
+	}
 	percent := func(n int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(s.asked)) }
-	fmt.Printf("| %s | %d | %s | %s | %s | %.3f |\n", name, s.asked, percent(s.at1), percent(s.at5), percent(s.at10), s.reciprocal/float64(s.asked))
+	fmt.Printf("| %s | %d | %s | %s | %s | %.3f |\n", s.name, s.asked, percent(s.at1), percent(s.at5), percent(s.at10), s.reciprocal/float64(s.asked))
 }
 
-func measure(ctx context.Context, root string, options func() knowledge.Options, misses bool) error {
+// measure asks all questions of a set. Of the hundred, every second one of a
+// manual is held out; of the third set all are, and none for development.
+func (b *bench) measure(ctx context.Context, questions, set string) error {
 	bundles := map[string]*knowledge.Bundle{}
-	seen := map[string]int{}
-	var all, view, held scores
+	all, view, rest := &scores{name: "all"}, &scores{name: "in view while ranking was made"}, &scores{name: "held out"}
 	each := map[string]*scores{}
+	rows := []*scores{all, view, rest}
 	for line := range strings.Lines(questions) {
-		manual, question, ids, ok := fields(line)
+		q, ok := b.question(line)
 		if !ok {
 			continue
 		}
-		b := bundles[manual]
-		if b == nil {
-			var err error
-			if b, err = open(ctx, filepath.Join(root, manuals[manual]), manual, options()); err != nil {
+		if bundles[q.manual] == nil {
+			opened, err := b.open(ctx, q.manual)
+			if err != nil {
 				return err
 			}
-			defer b.Close()
-			bundles[manual], each[manual] = b, &scores{}
+			defer opened.Close()
+			bundles[q.manual], each[q.manual] = opened, &scores{name: q.manual}
+			rows = append(rows, each[q.manual])
 		}
-		rank, first, err := ask(ctx, b, question, ids)
+		rank, first, err := ask(ctx, bundles[q.manual], q)
 		if err != nil {
 			return err
 		}
 		all.add(rank)
-		each[manual].add(rank)
-		if seen[manual]++; seen[manual]%2 == 0 {
-			held.add(rank)
+		each[q.manual].add(rank)
+		if set == "third" || set == "hundred" && each[q.manual].asked%2 == 0 {
+			rest.add(rank)
 			continue
 		}
 		view.add(rank)
-		if misses && (rank == 0 || rank > 5) {
-			fmt.Printf("%d\t%s: %s\n\twant %s\n\tgot  %s\n", rank, manual, question, strings.Join(ids, " "), strings.Join(first, " "))
+		if b.misses && (rank == 0 || rank > 5) {
+			fmt.Printf("%d\t%s: %s\n\twant %s\n\tgot  %s\n", rank, q.manual, q.text, strings.Join(q.ids, " "), strings.Join(first, " "))
 		}
 	}
 	fmt.Println("| questions | n | R@1 | R@5 | R@10 | MRR |\n|---|---|---|---|---|---|")
-	all.row("all")
-	view.row("in view while ranking was made")
-	held.row("held out")
-	for _, name := range []string{"r", "cplusplus", "gnuplot"} {
-		each[name].row(name)
+	for _, s := range rows {
+		s.row()
 	}
 	return nil
 }
 
-func fields(line string) (manual, question string, ids []string, ok bool) {
+// question is a line of a set.
+type question struct {
+	manual, text string
+	ids          []string // of the concepts that answer it
+}
+
+func (b *bench) question(line string) (question, bool) {
 	f := strings.Split(strings.TrimSpace(line), "\t")
-	if len(f) != 3 || strings.HasPrefix(line, "#") {
-		return "", "", nil, false
+	if len(f) < 3 || strings.HasPrefix(line, "#") {
+		return question{}, false
 	}
-	return f[0], f[1], strings.Fields(f[2]), true
+	q := question{manual: f[0], text: f[1], ids: strings.Fields(f[2])}
+	if len(f) > 3 && !b.first {
+		q.ids = append(q.ids, strings.Fields(f[3])...)
+	}
+	return q, true
 }
 
 // open opens the bundle of a manual, which is made when it is not there.
-func open(ctx context.Context, file, name string, o knowledge.Options) (*knowledge.Bundle, error) {
+func (b *bench) open(ctx context.Context, name string) (*knowledge.Bundle, error) {
 	cache, err := knowledge.CacheDir()
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(cache, "retrieval", name)
-	if _, err := pdf.Convert(ctx, file, dir, pdf.Options{}); err != nil {
-		return nil, fmt.Errorf("%w; apt-get install r-doc-pdf c++-annotations-pdf gnuplot-doc", err)
+	source, dir := filepath.Join(b.root, manuals[name]), filepath.Join(cache, "retrieval", name)
+	if strings.HasSuffix(source, ".pdf") {
+		_, err = pdf.Convert(ctx, source, dir, pdf.Options{})
+	} else {
+		_, err = markup.Convert(ctx, source, dir, markup.Options{})
 	}
-	return knowledge.Open(ctx, dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("%w; apt-get install r-doc-pdf c++-annotations-pdf gnuplot-doc octave-doc postgresql-doc-15 bash-doc", err)
+	}
+	return knowledge.Open(ctx, dir, b.options())
 }
 
 // ask returns the rank of the first answer among the first ten.
-func ask(ctx context.Context, b *knowledge.Bundle, question string, ids []string) (rank int, first []string, err error) {
-	for _, id := range ids {
+func ask(ctx context.Context, b *knowledge.Bundle, q question) (rank int, first []string, err error) {
+	for _, id := range q.ids {
 		if _, ok := b.Concept(id); !ok {
 			return 0, nil, fmt.Errorf("%s has no concept %s; the questions are for Debian 12's manuals", b.Name(), id)
 		}
 	}
-	f, err := b.Find(ctx, question, knowledge.FindOptions{Limit: 10})
+	f, err := b.Find(ctx, q.text, knowledge.FindOptions{Limit: 10})
 	if err != nil {
 		return 0, nil, err
 	}
 	for i, m := range f.Results {
-		if first = append(first, m.ID); rank == 0 && slices.Contains(ids, m.ID) {
+		if first = append(first, m.ID); rank == 0 && slices.Contains(q.ids, m.ID) {
 			rank = i + 1
 		}
 	}
