@@ -102,12 +102,33 @@ func (e *sqlEngine) Query(ctx context.Context, query string, params []any, l tab
 	if err != nil {
 		return table.Table{}, errors.Join(err, undone(t))
 	}
-	l.Abandon = cancel
+	given := false
+	l.Abandon = func() {
+		given = true
+		if e.discard {
+			// MySQL's driver may take the end of the rows for the end of the query,
+			// before it has seen that ctx has ended: it would read the rest.
+			_ = c.Raw(hangUp)
+		}
+		cancel()
+	}
 	result, err := table.FromRows(rows, l)
 	if err != nil || !e.commit {
-		return result, errors.Join(err, undone(t))
+		undo := undone(t)
+		if given { // with its connection
+			undo = nil
+		}
+		return result, errors.Join(err, undo)
 	}
 	return result, t.Commit()
+}
+
+// hangUp closes a driver's connection.
+func hangUp(conn any) error {
+	if c, ok := conn.(driver.Conn); ok {
+		_ = c.Close() // in the midst of an answer it cannot say good-bye
+	}
+	return nil
 }
 
 // undone rolls back; that nothing is left to roll back is fine.

@@ -103,7 +103,7 @@ func TestBucketLinksEndWithTheCredentials(t *testing.T) {
 func TestBucketErrors(t *testing.T) {
 	address, _ := startServer(t)
 	put := func(b *s3.Bucket) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		_, err := b.Put(ctx, "run", strands.Artifact{Name: "x", Size: 1}, strings.NewReader("x"))
 		return err

@@ -127,7 +127,7 @@ func TestReplayNoticesChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &runner{suite: s, interpreter: p, maxTurns: 9, timeout: time.Minute, replay: "testdata/tapes"}
+	r := &runner{suite: s, interpreter: p, maxTurns: 9, timeout: 10 * time.Minute, replay: "testdata/tapes"}
 	set := s.Sets[0]
 	asked := set.Tasks[0]
 	for _, arm := range []string{armCode, armTools} {
@@ -299,8 +299,12 @@ func TestHowRunsEnd(t *testing.T) {
 		"no such key":  {model: failing(strands.ModelAuth), fatal: true},
 		"no such name": {model: failing(strands.ModelNotFound), fatal: true},
 	} {
+		limit := 10 * time.Minute
+		if c.stop == "time" {
+			limit = 300 * time.Millisecond
+		}
 		r := &runner{
-			suite: s, interpreter: p, maxTurns: 3, timeout: 300 * time.Millisecond,
+			suite: s, interpreter: p, maxTurns: 3, timeout: limit,
 			model: func(string, suite.Task) (strands.Model, error) { return c.model, nil },
 		}
 		row, err := r.one(t.Context(), job{s.Tasks()[0], armTools, 0})

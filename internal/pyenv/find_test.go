@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/strandsgo/strands/internal/pyenv"
 	"github.com/strandsgo/strands/python/embedded"
@@ -47,19 +46,12 @@ print(sys.version.split()[0], sys.prefix, sqlite3.connect(":memory:").execute("s
 	}
 }
 
-func TestEmbeddedIsFoundInNoTime(t *testing.T) {
+// How fast that is says BenchmarkFind.
+func TestEmbeddedIsUnpackedOnce(t *testing.T) {
 	m := manager(t)
 	m.Embedded.Extract = func(string) (string, error) { t.Error("unpacked again"); return "", os.ErrInvalid }
-	best := time.Hour
-	for range 5 {
-		start := time.Now()
-		if _, err := m.Find(t.Context(), func(line string) { t.Error("progress: " + line) }); err != nil {
-			t.Fatal(err)
-		}
-		best = min(best, time.Since(start))
-	}
-	if best > 2*time.Millisecond {
-		t.Errorf("finding the unpacked Python takes %s", best)
+	if _, err := m.Find(t.Context(), func(line string) { t.Error("progress: " + line) }); err != nil {
+		t.Fatal(err)
 	}
 }
 

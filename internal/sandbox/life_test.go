@@ -166,7 +166,7 @@ func gone(pid int) bool {
 func eventually(t *testing.T, wrong func() string) {
 	t.Helper()
 	var w string
-	for range 500 {
+	for range 6000 { // a minute
 		if w = wrong(); w == "" {
 			return
 		}
