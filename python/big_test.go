@@ -202,40 +202,78 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// TestHoardedMemory: files in memory that a session keeps without mapping them
-// are counted by no limit of the kernel, so the host counts them.
-func TestHoardedMemory(t *testing.T) {
+// TestAStreamThatNobodyReadsOn: its next item does not keep other calls from
+// being answered, though it is more than a socket holds.
+func TestAStreamThatNobodyReadsOn(t *testing.T) {
+	items := strands.NewTool("items", "Streams.", func(context.Context, struct{}) (iter.Seq[python.Bytes], error) {
+		return func(yield func(python.Bytes) bool) {
+			for i := range 5 {
+				if !yield(pattern(1_000_000 + i)) {
+					return
+				}
+			}
+		}, nil
+	})
 	everyLevel(t, func(t *testing.T, open func(python.Options) python.Session) {
 		var got []blobs
-		o := python.Options{Libraries: []string{"*"}, Namespaces: []python.Namespace{{Functions: blobTools(&got)}}}
-		o.Limits.Memory = 256 << 20
+		o := python.Options{Timeout: time.Minute, Namespaces: []python.Namespace{{Functions: append(blobTools(&got), items)}}}
+		o.Limits.InFlight = 1
 		s := open(o)
+		succeed(t, s, `
+def pattern(n): return (bytes(i * 7 % 256 for i in range(256)) * (n // 256 + 1))[:n]
+stream = items()
+assert next(stream) == pattern(1_000_000)
+assert put("x", b"", pattern(100_000), b"") == 100_000
+assert [item == pattern(1_000_001 + i) for i, item in enumerate(stream)] == [True] * 4
+async def all():
+    return [item == pattern(1_000_000 + i) async for i, item in aenumerate(items.aio())]
+async def aenumerate(stream):
+    n = 0
+    async for item in stream:
+        assert get(100_000).large == pattern(100_000)
+        yield n, item
+        n += 1
+assert await all() == [True] * 5`)
+	})
+}
+
+// TestHoardedReplies: who does not take the big data of its replies, and keeps
+// their descriptors, keeps what is in the sockets, and no more than the calls
+// that may be in flight.
+func TestHoardedReplies(t *testing.T) {
+	everyLevel(t, func(t *testing.T, open func(python.Options) python.Session) {
+		var got []blobs
+		s := open(python.Options{Libraries: []string{"*"}, Namespaces: []python.Namespace{{Functions: blobTools(&got)}}})
+		succeed(t, s, "x = 1")
+		before := descriptors(t)
 		res := succeed(t, s, `
-import array, os, socket, struct, sys
+import array, fcntl, os, select, socket, struct, sys, termios
 frame, run = sys._getframe(), None
 while run is None:
     frame = frame.f_back
     run = frame.f_locals.get("run")
 channel = socket.socket(fileno=os.dup(3))
-def call(number):  # as the worker would, but keeping the descriptor
+poll = select.poll()
+poll.register(channel, select.POLLIN)
+hoard = []
+for number in range(1000, 1060):  # as the worker would, but keeping the descriptors
     body = run + struct.pack("<II", number, 0) + b'{"size":8000000}'
     channel.sendall(struct.pack("<IB", len(body), ord("k")) + body)
+while poll.poll(1000):
     data, extra, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(4))
-    return [fd for _, _, b in extra for fd in array.array("i", b)], data
-hoard = []
-while len(hoard) < 60:
-    fds, said = call(1000 + len(hoard))
-    if not fds:
-        break
-    hoard += fds
-for fd in hoard: os.close(fd)
-print(len(hoard), len(get(8_000_000).large), said)`)
-		var kept, after int
-		if _, err := fmt.Sscan(res.Stdout, &kept, &after); err != nil || after != 8_000_000 {
+    hoard += [fd for _, _, b in extra for fd in array.array("i", b)]
+waiting = sum(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0] for fd in hoard)
+print(len(hoard), waiting)`)
+		var kept, waiting int
+		if _, err := fmt.Sscan(res.Stdout, &kept, &waiting); err != nil {
 			t.Fatalf("printed %q, %v", res.Stdout, err)
 		}
-		if kept < 5 || kept > 16 || !strings.Contains(res.Stdout, "limit of 256 MiB") { // of 16 MB
-			t.Errorf("%d files of 16 MB were kept: %s", kept, res.Stdout)
+		if kept != 16 || waiting > kept<<20 {
+			t.Errorf("%d replies of 16 MB are kept, %d bytes of them in the kernel", kept, waiting)
+		}
+		succeed(t, s, "for fd in hoard: os.close(fd)\nassert len(get(8_000_000).large) == 8_000_000")
+		if after := descriptors(t); after > before {
+			t.Errorf("%d descriptors before, %d after", before, after)
 		}
 	})
 }

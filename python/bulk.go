@@ -42,52 +42,61 @@ type tabular interface {
 // bulk writes a value that is big data: Arrow data where the worker can read
 // it, else the rows of a table; anything else as bytes.
 func (e *encoder) bulk(v bulk, depth int) error {
-	write := func(w io.Writer) error {
-		_, err := v.WriteTo(w)
-		return err
-	}
 	arrow := v.MIME() == arrowMIME
 	if t, ok := v.(tabular); ok && arrow && (e.parcel == nil || !e.parcel.arrow) {
 		return e.table(t, depth)
 	}
-	switch {
-	case e.parcel == nil:
+	tag := "bytes"
+	if arrow && e.parcel != nil && e.parcel.arrow {
+		tag = "arrow"
+	}
+	if _, known := v.(attachment); known || e.parcel == nil {
+		// Reading an attachment may fail, or be slow: once, and before anything
+		// is announced.
 		var b bytes.Buffer
-		if err := write(&b); err != nil {
+		if _, err := v.WriteTo(&b); err != nil {
 			return err
 		}
-		e.tag("bytes", base64.StdEncoding.EncodeToString(b.Bytes()))
-		return nil
-	case arrow && e.parcel.arrow:
-		return e.attach("arrow", write)
+		return e.attach(tag, b.Bytes())
 	}
-	return e.attach("bytes", write)
+	var size measured
+	if _, err := v.WriteTo(&size); err != nil {
+		return err
+	}
+	return e.refer(tag, int64(size), func(w io.Writer) error {
+		_, err := v.WriteTo(w)
+		return err
+	})
 }
 
 // bytes writes bytes: into the parcel when they are many.
 func (e *encoder) bytes(b []byte) error {
-	if e.parcel == nil || len(b) < bigBytes {
+	if len(b) < bigBytes {
 		e.tag("bytes", base64.StdEncoding.EncodeToString(b))
 		return nil
 	}
-	return e.attach("bytes", func(w io.Writer) error {
+	return e.attach("bytes", b)
+}
+
+// attach puts b into the parcel, if there is one.
+func (e *encoder) attach(tag string, b []byte) error {
+	if e.parcel == nil || len(b) == 0 {
+		e.tag("bytes", base64.StdEncoding.EncodeToString(b))
+		return nil
+	}
+	return e.refer(tag, int64(len(b)), func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})
 }
 
-// attach writes where in the parcel the data is.
-func (e *encoder) attach(tag string, write func(io.Writer) error) error {
-	at, n, err := e.parcel.add(write)
-	if err != nil {
-		return err
+// refer writes where in the parcel the data is.
+func (e *encoder) refer(tag string, size int64, write func(io.Writer) error) error {
+	at, err := e.parcel.add(size, write)
+	if err == nil {
+		fmt.Fprintf(e, `{"$%s":[%d,%d]}`, tag, at, size)
 	}
-	if n == 0 && tag == "bytes" {
-		e.tag("bytes", "")
-		return nil
-	}
-	fmt.Fprintf(e, `{"$%s":[%d,%d]}`, tag, at, n)
-	return nil
+	return err
 }
 
 const maxTableJSON = 64 << 20

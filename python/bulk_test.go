@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func openFiles(t *testing.T) int {
 	return n
 }
 
-// receiveFile reads a reply that carries a descriptor.
+// receiveFile reads a reply that carries a descriptor, which blocks.
 func receiveFile(t *testing.T, conn net.Conn) (body []byte, f *os.File) {
 	b, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
 	n, oobn, _, _, err := conn.(*net.UnixConn).ReadMsgUnix(b, oob)
@@ -65,30 +66,34 @@ func reference(id frame.RunID, at, size int) string {
 	return fmt.Sprintf(`{"data":{"$attached":["%s",%d,%d,"application/octet-stream"]}}`, hex.EncodeToString(id[:]), at, size)
 }
 
+// fill sends data for a room and says that it was all.
+func fill(t *testing.T, f *os.File, data []byte) {
+	if _, err := f.Write(data); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBigDataOfAWorker: an honest one gets a room, fills it, and makes its call.
 func TestBigDataOfAWorker(t *testing.T) {
 	var got [][]byte
-	want := bytes.Repeat([]byte("0123456789"), 10_000)
+	want := bytes.Repeat([]byte("0123456789"), 100_000)
 	s := openFake(t, Options{Namespaces: []Namespace{{Functions: []strands.Tool{takeBytes(&got)}}}}, serve(func(p *fakePeer, id frame.RunID, _ string) {
 		p.send(frame.Room, id, roomFor(1, uint64(len(want)+64)))
 		body, f := receiveFile(p.t, p.conn)
-		if f == nil || len(body) < 5 || body[4] != replyRoom|withFile {
+		if f == nil || len(body) < 5 || body[4] != replyRoom|withSocket {
 			p.t.Errorf("no room: %q", body)
 			return
 		}
-		defer f.Close()
-		if _, err := f.WriteAt(want, 64); err != nil {
-			p.t.Error(err)
+		if n, err := f.Read(make([]byte, 1)); n != 0 || err == nil {
+			p.t.Errorf("the host can send here: %d, %v", n, err)
 		}
-		if err := f.Truncate(1); err == nil {
-			p.t.Error("the room can be shrunk")
-		}
+		fill(p.t, f, append(make([]byte, 64), want...))
 		p.send(frame.Call, id, callWith(1, reference(id, 64, len(want))))
-		if _, _, reply, err := p.read(); err != nil || string(reply[4:]) != "\x00100000" {
+		if _, _, reply, err := p.read(); err != nil || string(reply[4:]) != "\x001000000" {
 			p.t.Errorf("reply %q, %v", reply, err)
-		}
-		if _, err := f.WriteAt([]byte("x"), 64); err == nil {
-			p.t.Error("the room can be written after the call")
 		}
 		p.send(frame.Done, id, doneOK)
 	}))
@@ -101,6 +106,9 @@ func TestBigDataOfAWorker(t *testing.T) {
 	if len(got) != 3 || !bytes.Equal(got[2], want) {
 		t.Errorf("%d calls came", len(got))
 	}
+	if held := s.wire.ledger.held; held != 0 {
+		t.Errorf("%d bytes are still on the books", held)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,52 +117,99 @@ func TestBigDataOfAWorker(t *testing.T) {
 	}
 }
 
-// TestARoomThatIsMapped: a worker that keeps it mapped for writing changes
-// nothing that the tool reads.
-func TestARoomThatIsMapped(t *testing.T) {
-	read := make(chan []byte, 2)
-	changed := make(chan bool)
-	tool, err := strands.NewRawTool(strands.ToolSpec{Name: "take", InputSchema: []byte(`{"type":"object","properties":{"data":{"type":["string","object"],"contentEncoding":"base64"}}}`)},
-		func(_ context.Context, c *strands.ToolCall) (*strands.ToolResult, error) {
-			for range 2 {
-				b := make([]byte, 10)
-				if _, err := c.Attachments[0].Data.ReadAt(b, 0); err != nil {
-					return nil, err
-				}
-				read <- b
-				<-changed
-			}
-			return &strands.ToolResult{}, nil
-		})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := openFake(t, Options{Namespaces: []Namespace{{Functions: []strands.Tool{tool}}}}, serve(func(p *fakePeer, id frame.RunID, _ string) {
-		p.send(frame.Room, id, roomFor(1, 4096))
-		_, f := receiveFile(p.t, p.conn)
-		defer f.Close()
-		m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-		if err != nil {
-			p.t.Error(err)
-			return
+// TestACallBeforeItsData: the call waits for it, and a call whose data does not
+// come is an exception.
+func TestACallBeforeItsData(t *testing.T) {
+	var got [][]byte
+	s := openFake(t, Options{Namespaces: []Namespace{{Functions: []strands.Tool{takeBytes(&got)}}}}, serve(func(p *fakePeer, id frame.RunID, _ string) {
+		p.send(frame.Room, id, roomFor(1, 1_000_000))
+		_, whole := receiveFile(p.t, p.conn)
+		p.send(frame.Room, id, roomFor(2, 1_000_000))
+		_, cut := receiveFile(p.t, p.conn)
+		p.send(frame.Call, id, callWith(1, reference(id, 0, 1_000_000)))
+		p.send(frame.Call, id, callWith(2, reference(id, 0, 1_000_000)))
+		fill(p.t, cut, make([]byte, 999_999))
+		if _, _, reply, err := p.read(); err != nil || reply[0] != 2 || reply[4] != replyException || !bytes.Contains(reply, []byte("did not come whole")) {
+			p.t.Errorf("reply %q, %v", reply, err)
 		}
-		defer unix.Munmap(m)
-		copy(m, "before....")
-		p.send(frame.Call, id, callWith(1, reference(id, 0, 10)))
-		if b := <-read; string(b) != "before...." {
-			p.t.Errorf("read %q", b)
+		fill(p.t, whole, make([]byte, 1_000_000))
+		if _, _, reply, err := p.read(); err != nil || reply[0] != 1 || string(reply[4:]) != "\x001000000" {
+			p.t.Errorf("reply %q, %v", reply, err)
 		}
-		copy(m, "after.....")
-		changed <- true
-		if b := <-read; string(b) != "before...." {
-			p.t.Errorf("then read %q", b)
-		}
-		changed <- true
-		_, _, _, _ = p.read()
 		p.send(frame.Done, id, doneOK)
 	}))
 	if res := mustExec(t, s, "x"); res.StateLost {
 		t.Fatal(res.Lost)
+	}
+	if len(got) != 1 || len(got[0]) != 1_000_000 {
+		t.Errorf("%d calls were made", len(got))
+	}
+	if held := s.wire.ledger.held; held != 0 {
+		t.Errorf("%d bytes are still on the books", held)
+	}
+}
+
+// TestARoomThatNobodyFills costs nothing, and ends with the run.
+func TestARoomThatNobodyFills(t *testing.T) {
+	var before, after runtime.MemStats
+	s := openFake(t, Options{Limits: Limits{Memory: -1}}, serve(func(p *fakePeer, id frame.RunID, _ string) {
+		for i := range uint32(roomsAtOnce) {
+			p.send(frame.Room, id, roomFor(i, maxRoom))
+			_, f := receiveFile(p.t, p.conn)
+			defer f.Close()
+			if _, err := f.Write(make([]byte, 1000)); err != nil {
+				p.t.Error(err)
+			}
+		}
+		p.send(frame.Room, id, roomFor(100, maxRoom)) // is not even answered
+		p.send(frame.Done, id, doneOK)
+		<-p.closed
+	}))
+	files := openFiles(t)
+	runtime.ReadMemStats(&before)
+	if res := mustExec(t, s, "x"); res.StateLost {
+		t.Fatal(res.Lost)
+	}
+	runtime.ReadMemStats(&after)
+	if made := after.TotalAlloc - before.TotalAlloc; made > 64<<20 {
+		t.Errorf("%d bytes were allocated for what did not come", made)
+	}
+	if held := s.wire.ledger.held; held != 0 {
+		t.Errorf("%d bytes are still on the books", held)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if now := openFiles(t); now > files {
+		t.Errorf("%d descriptors before, %d after", files, now)
+	}
+}
+
+// TestAReplyThatNobodyReads: the host gives it up when the run ends.
+func TestAReplyThatNobodyReads(t *testing.T) {
+	get := strands.NewTool("get", "Gives.", func(context.Context, struct{}) (Bytes, error) { return make(Bytes, 10_000_000), nil })
+	s := openFake(t, Options{Namespaces: []Namespace{{Functions: []strands.Tool{get}}}}, serve(func(p *fakePeer, id frame.RunID, _ string) {
+		p.send(frame.Call, id, callWith(1, "{}"))
+		reply, f := receiveFile(p.t, p.conn)
+		defer f.Close()
+		if reply[4] != replyValue|withSocket || !bytes.Equal(reply[5:], append(binary.LittleEndian.AppendUint64(nil, 10_000_000), `{"$bytes":[0,10000000]}`...)) {
+			p.t.Errorf("reply %q", reply)
+		}
+		if _, err := f.Write([]byte("x")); err == nil {
+			p.t.Error("the worker can send here")
+		}
+		p.send(frame.Done, id, doneOK)
+		<-p.closed // with the descriptor
+	}))
+	files := openFiles(t)
+	if res := mustExec(t, s, "x"); res.StateLost {
+		t.Fatal(res.Lost)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if now := openFiles(t); now > files {
+		t.Errorf("%d descriptors before, %d after", files, now)
 	}
 }
 
@@ -192,7 +247,7 @@ func TestHostileBigData(t *testing.T) {
 			defer f.Close()
 			p.send(frame.Call, id, callWith(1, reference(id, -1, 2)))
 		}, want: "outside of its room"},
-		"a piece for a file": {breach: func(p *fakePeer, id frame.RunID) {
+		"a piece for a socket": {breach: func(p *fakePeer, id frame.RunID) {
 			p.send(frame.Room, id, roomFor(1, 4096))
 			_, f := receiveFile(p.t, p.conn)
 			defer f.Close()
@@ -287,36 +342,17 @@ func TestRoomsAreRefused(t *testing.T) {
 	}
 }
 
-// TestLedger: memory that a worker has let go is found, by whoever it was
-// opened or mapped.
+// TestLedger: the big data of calls under way is at most what the session may
+// have.
 func TestLedger(t *testing.T) {
 	l := &ledger{limit: 1 << 20}
-	hand := func() *parcel {
-		p := &parcel{ledger: l, files: true}
-		if _, err := p.Write(make([]byte, 600<<10)); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.close(); err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	first := hand()
-	m, err := unix.Mmap(int(first.file.Fd()), 0, 600<<10, unix.PROT_READ, unix.MAP_PRIVATE)
-	if err != nil {
+	if err := l.take(600 << 10); err != nil {
 		t.Fatal(err)
 	}
-	first.file.Close()
-	refused := &parcel{ledger: l, files: true}
-	if _, err := refused.Write(make([]byte, 600<<10)); err == nil || !strings.Contains(err.Error(), "limit of 1 MiB") {
-		t.Fatalf("twice 600 KiB in 1 MiB while the first is mapped: %v", err)
+	if err := l.take(600 << 10); err == nil || !strings.Contains(err.Error(), "limit of 1 MiB") {
+		t.Fatalf("twice 600 KiB in 1 MiB: %v", err)
 	}
-	refused.drop()
-	if err := unix.Munmap(m); err != nil {
-		t.Fatal(err)
-	}
-	second := hand()
-	second.file.Close()
+	l.free(600 << 10)
 	if err := l.take(1 << 20); err != nil {
 		t.Errorf("nothing is held any more: %v", err)
 	}

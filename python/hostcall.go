@@ -27,8 +27,8 @@ const (
 
 // Flags of a status: where the big data of the reply is.
 const (
-	withFile  = 0x10 // in a file; its size, 8 bytes, comes before the JSON
-	withBytes = 0x20 // behind the JSON, whose length, 4 bytes, comes before it
+	withSocket = 0x10 // in a socket; its size, 8 bytes, comes before the JSON
+	withBytes  = 0x20 // behind the JSON, whose length, 4 bytes, comes before it
 )
 
 const (
@@ -54,7 +54,9 @@ type calls struct {
 	wg       sync.WaitGroup
 	open     map[uint32]context.CancelFunc // by call id; nil = not a stream
 	rooms    map[uint32]*room              // of calls to come
-	giving   int                           // requests for room under way
+	giving   int                           // rooms that are being filled, or waited for
+	filling  chan struct{}                 // holds one for each that is being filled
+	held     []func()                      // requests for room, while a person is asked
 	waiting  []*hostCall
 	bytes    int // of the arguments of waiting
 	working  int
@@ -112,19 +114,30 @@ func (c *calls) add(body []byte) error {
 		c.made++
 		c.byName[call.fn.name]++
 	}
-	if err := c.claim(call); err != nil {
+	waits, err := c.claim(call)
+	if err != nil {
 		return err
 	}
 	c.open[call.id] = nil
+	if !waits {
+		c.dispatch(call)
+	}
+	return nil
+}
+
+// dispatch has a call answered as soon as the limits allow. The lock is held.
+func (c *calls) dispatch(call *hostCall) {
+	if call.room != nil && call.room.err != nil && call.refuse == "" {
+		call.refuse = "the big data of the call did not come whole"
+	}
 	if len(c.asked) > 0 || c.limit >= 0 && c.working >= c.limit {
 		c.waiting = append(c.waiting, call)
 		c.bytes += len(call.args)
-		return nil
+		return
 	}
 	c.working++
 	c.clock.hold()
 	c.wg.Go(func() { c.work(call) })
-	return nil
 }
 
 // overBudget says which calls used the budget up. The lock is held.
@@ -179,10 +192,16 @@ func (c *calls) next() *hostCall {
 		return call
 	}
 	c.working--
-	if c.working == 0 && len(c.asked) > 0 {
+	c.rest()
+	return nil
+}
+
+// rest tells when a run that waits for a person has nothing else to do. The
+// lock is held.
+func (c *calls) rest() {
+	if c.working == 0 && c.giving == 0 && len(c.asked) > 0 {
 		close(c.idle)
 	}
-	return nil
 }
 
 // answer runs the function and sends its result. The clock is held until the
@@ -220,28 +239,13 @@ func (c *calls) answer(call *hostCall) (waits bool) {
 // give sends a value. An error means that the worker is gone; what cannot be
 // sent is an exception, and ok is false.
 func (c *calls) give(call *hostCall, status byte, res *strands.ToolResult) (ok bool, err error) {
-	p := &parcel{ledger: &c.wire.ledger, arrow: c.wire.arrow, files: c.wire.w.PassesFiles()}
+	p := &parcel{arrow: c.wire.arrow}
 	value, err := encodeResult(res, p)
-	if err == nil && p.size > 0 {
-		err = p.close()
-	}
 	if err != nil {
-		p.drop()
 		c.throw(call, "TypeError", fmt.Sprintf("%s returned what cannot be given to Python: %v", call.fn.name, err))
 		return false, nil
 	}
-	switch {
-	case p.file != nil:
-		size := binary.LittleEndian.AppendUint64(nil, uint64(p.size))
-		err = c.wire.w.WriteFile(frame.Reply, 0, p.file, c.head(call, status|withFile), size, value)
-		_ = p.file.Close() // it is in memory: nothing can be lost
-	case p.size > 0:
-		size := binary.LittleEndian.AppendUint32(nil, uint32(len(value)))
-		err = c.wire.w.Write(frame.Reply, 0, c.head(call, status|withBytes), size, value, p.buf.Bytes())
-	default:
-		err = c.reply(call, status, value)
-	}
-	return true, err
+	return true, c.send(call, status, value, p)
 }
 
 // waits notes a call whose error is a question to a person.
@@ -280,6 +284,11 @@ func (c *calls) resume(ctx context.Context) {
 	for _, call := range todo {
 		c.wg.Go(func() { c.work(call) })
 	}
+	for _, give := range c.held {
+		c.giving++
+		c.wg.Go(give)
+	}
+	c.held = nil
 }
 
 // answerStream sends items as they come. While the worker does not take one

@@ -1,17 +1,24 @@
 package python
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
+	"time"
+
+	"github.com/strandsgo/strands/internal/frame"
 )
 
 // Big data crosses beside the JSON of a message: all that belongs to one
-// message lies, one after the other, in one file in memory that rides on it.
-// Where there are no such files it follows the JSON in the frame.
+// message goes, one after the other, through a socket of its own whose end
+// rides on it. Both sides copy at the same time, nobody shares memory, and what
+// waits in the kernel is what a socket holds. Where no descriptor can be passed
+// the data is in frames.
 
 const (
 	bigBytes = 64 << 10 // from here on bytes are big data
@@ -19,7 +26,8 @@ const (
 	align    = 64       // of each piece: what Arrow wants
 )
 
-// bulk is a value that writes itself as big data, such as a table.
+// bulk is a value that writes itself as big data, such as a table: the same
+// each time.
 type bulk interface {
 	MIME() string
 	io.WriterTo
@@ -30,8 +38,7 @@ const arrowMIME = "application/vnd.apache.arrow.stream"
 
 const bytesMIME = "application/octet-stream"
 
-// ledger counts the big data that a worker may hold. A file in memory that a
-// worker keeps open is counted by no limit of the kernel.
+// ledger counts the big data of a worker that the host holds.
 type ledger struct {
 	limit int64 // negative = none
 
@@ -41,24 +48,13 @@ type ledger struct {
 
 // take books n bytes.
 func (l *ledger) take(n int64) error {
-	if l.book(n) {
-		return nil
-	}
-	settle()
-	if l.book(n) {
-		return nil
-	}
-	return fmt.Errorf("the big data is more than fits into the session's limit of %s; del what is no longer needed", bytesWords(l.limit))
-}
-
-func (l *ledger) book(n int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limit >= 0 && l.held+n > l.limit {
-		return false
+		return fmt.Errorf("the big data of the calls under way is more than the session's limit of %s", bytesWords(l.limit))
 	}
 	l.held += n
-	return true
+	return nil
 }
 
 func (l *ledger) free(n int64) {
@@ -67,75 +63,109 @@ func (l *ledger) free(n int64) {
 	l.held -= n
 }
 
-// parcel is the big data of one message to a worker. It is for one goroutine.
-// Either send hands it over, or drop must be called.
+// parcel is the big data of one message to a worker.
 type parcel struct {
-	ledger *ledger
-	arrow  bool     // the worker can read Arrow data
-	files  bool     // and can be given files
-	file   *os.File // nil = none yet, or it is buf
-	buf    bytes.Buffer
-	size   int64
+	arrow bool // the worker can read Arrow data
+	parts []part
+	size  int64 // of all of them and the gaps between
+}
+
+// part is data of a known size that begins at a multiple of align.
+type part struct {
+	at, size int64
+	write    func(io.Writer) error
 }
 
 var errTooBig = fmt.Errorf("big data of more than %s; hand it over in parts", bytesWords(maxRoom))
 
-// Write implements io.Writer.
-func (p *parcel) Write(b []byte) (int, error) {
-	if p.size+int64(len(b)) > maxRoom {
+// add takes data that write is going to write, and says where it will be.
+func (p *parcel) add(size int64, write func(io.Writer) error) (at int64, err error) {
+	at = (p.size + align - 1) / align * align
+	if size > maxRoom-at {
 		return 0, errTooBig
 	}
-	if err := p.ledger.take(int64(len(b))); err != nil {
-		return 0, err
-	}
-	p.size += int64(len(b))
-	if p.file == nil && p.files {
-		f, err := newMemory(-1)
-		if errors.Is(err, errors.ErrUnsupported) {
-			p.files = false
-		} else if err != nil {
-			return 0, err
-		}
-		p.file = f
-	}
-	if p.file == nil {
-		return p.buf.Write(b)
-	}
-	return p.file.Write(b)
+	p.parts = append(p.parts, part{at, size, write})
+	p.size = at + size
+	return at, nil
 }
 
 var padding [align]byte
 
-// add appends what write writes and says where it is.
-func (p *parcel) add(write func(io.Writer) error) (at, n int64, err error) {
-	if pad := p.size % align; pad > 0 {
-		if _, err := p.Write(padding[pad:]); err != nil {
-			return 0, 0, err
+// writeTo writes the parts where they were said to be.
+func (p *parcel) writeTo(w io.Writer) error {
+	end := int64(0)
+	for _, part := range p.parts {
+		if _, err := w.Write(padding[:part.at-end]); err != nil {
+			return err
 		}
+		exact := &exactly{w, part.size}
+		if err := part.write(exact); err != nil {
+			return err
+		}
+		if exact.left != 0 {
+			return errOtherSize
+		}
+		end = part.at + part.size
 	}
-	at = p.size
-	err = write(p)
-	return at, p.size - at, err
-}
-
-// close seals the file, which from here on counts until the worker has let it
-// go.
-func (p *parcel) close() error {
-	if p.file == nil {
-		p.ledger.free(p.size)
-		return nil
-	}
-	if err := seal(p.file); err != nil {
-		return err
-	}
-	watch(p.file, p.ledger, p.size)
 	return nil
 }
 
-// drop gives up a parcel that was not closed.
-func (p *parcel) drop() {
-	p.ledger.free(p.size)
-	if p.file != nil {
-		_ = p.file.Close() // nothing in it is wanted
+var errOtherSize = errors.New("big data has not the size that it had before")
+
+// exactly writes no more than was announced.
+type exactly struct {
+	w    io.Writer
+	left int64
+}
+
+// Write implements io.Writer.
+func (e *exactly) Write(b []byte) (int, error) {
+	if int64(len(b)) > e.left {
+		return 0, errOtherSize
 	}
+	n, err := e.w.Write(b)
+	e.left -= int64(n)
+	return n, err
+}
+
+// measured counts what is written.
+type measured int64
+
+// Write implements io.Writer.
+func (m *measured) Write(b []byte) (int, error) {
+	if *m += measured(len(b)); *m > maxRoom {
+		return 0, errTooBig
+	}
+	return len(b), nil
+}
+
+// send sends a reply and the big data that belongs to it. An error means that
+// the worker is gone. That it does not want the data is none.
+func (c *calls) send(call *hostCall, status byte, value []byte, p *parcel) error {
+	if p.size == 0 {
+		return c.reply(call, status, value)
+	}
+	if p.size >= bigBytes && c.wire.w.PassesFiles() {
+		if ours, theirs, err := dataSocket(true); err == nil {
+			size := binary.LittleEndian.AppendUint64(nil, uint64(p.size))
+			err := c.wire.w.WriteFile(frame.Reply, 0, theirs, c.head(call, status|withSocket), size, value)
+			_ = theirs.Close() // it is the worker's now
+			if err == nil {
+				stop := context.AfterFunc(c.ctx, func() { _ = ours.SetWriteDeadline(time.Unix(1, 0)) })
+				defer stop()
+				out := bufio.NewWriterSize(ours, bigBytes)
+				_ = errors.Join(p.writeTo(out), out.Flush()) // the worker sees what is missing
+			}
+			_ = ours.Close()
+			return err
+		}
+	}
+	var behind bytes.Buffer
+	behind.Grow(int(p.size))
+	if err := p.writeTo(&behind); err != nil {
+		c.throw(call, "RuntimeError", err.Error())
+		return nil
+	}
+	size := binary.LittleEndian.AppendUint32(nil, uint32(len(value)))
+	return c.wire.w.Write(frame.Reply, 0, c.head(call, status|withBytes), size, value, behind.Bytes())
 }

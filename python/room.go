@@ -2,6 +2,7 @@ package python
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,65 +10,41 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/internal/frame"
 	"github.com/strandsgo/strands/internal/ticket"
 )
 
-// room is where the big data of a call from Python is written: a file in
-// memory that the host made, so that it can neither shrink nor grow, or a
-// buffer that frames fill. Once the call is made nobody writes there any more.
+// room is the big data of a call from Python. It comes through a socket or in
+// frames, into memory of the host's own, and does not change any more when the
+// call is dispatched.
 type room struct {
-	size   int64
-	ledger *ledger
-	given  bool     // the worker knows of it
-	file   *os.File // nil = buf
-	buf    []byte
-	copied bool // from a file, which is counted until the worker lets it go
+	size    int64
+	ledger  *ledger
+	given   bool // the worker knows of it
+	sockets bool // it comes through a socket, else in frames
+	buf     []byte
+
+	full bool      // nothing more comes
+	err  error     // it did not come whole
+	call *hostCall // was made, and waits for it
 }
 
 // ReadAt implements io.ReaderAt.
-func (r *room) ReadAt(b []byte, at int64) (int, error) {
-	if r.file != nil {
-		return r.file.ReadAt(b, at)
-	}
-	return bytes.NewReader(r.buf).ReadAt(b, at)
-}
+func (r *room) ReadAt(b []byte, at int64) (int, error) { return bytes.NewReader(r.buf).ReadAt(b, at) }
 
-// freeze makes sure that what was checked is what is read. A file that
-// somebody may still have mapped for writing is copied.
-func (r *room) freeze() error {
-	if unwritable(r.file) {
-		return nil
-	}
-	data := make([]byte, r.size)
-	if _, err := io.ReadFull(io.NewSectionReader(r.file, 0, r.size), data); err != nil {
-		return err
-	}
-	watch(r.file, r.ledger, r.size)
-	r.buf, r.copied = data, true
-	f := r.file
-	r.file = nil
-	return f.Close()
-}
-
-// close gives the room up. A worker that keeps its descriptor goes on being
-// charged.
+// close gives the room up. Who reads what is in it may go on.
 func (r *room) close() {
-	if r == nil {
-		return
-	}
-	if r.copied {
-		return
-	}
-	if r.file == nil {
+	if r != nil {
 		r.ledger.free(r.size)
-		return
 	}
-	watch(r.file, r.ledger, r.size)
-	_ = r.file.Close() // it is in memory: nothing can be lost
 }
+
+// roomsAtOnce is how many rooms are being filled. Each has descriptors of the
+// host's.
+const roomsAtOnce = 16
 
 // addRoom takes the body of a frame that asks for a room. The error is a
 // violation.
@@ -81,7 +58,7 @@ func (c *calls) addRoom(body []byte) error {
 	if _, taken := c.open[id]; taken || c.rooms[id] != nil {
 		return frame.Violationf("host call %d is open already", id)
 	}
-	if c.giving++; c.giving > waitingCalls || len(c.rooms) > waitingCalls {
+	if c.giving+len(c.held) >= waitingCalls || len(c.rooms) >= waitingCalls {
 		return frame.Violationf("a flood of requests for room")
 	}
 	refuse := ""
@@ -93,48 +70,105 @@ func (c *calls) addRoom(body []byte) error {
 	case size == 0 || size > maxRoom:
 		refuse = errTooBig.Error()
 	}
+	r := &room{size: int64(size), ledger: &c.wire.ledger}
 	if refuse == "" {
-		c.rooms[id] = &room{size: int64(size), ledger: &c.wire.ledger}
+		c.rooms[id] = r
 	}
-	c.wg.Go(func() { c.giveRoom(id, refuse) })
+	if c.filling == nil {
+		c.filling = make(chan struct{}, roomsAtOnce)
+	}
+	give := func() { c.giveRoom(id, r, refuse) }
+	if len(c.asked) > 0 { // the worker may be stopped at any moment
+		c.held = append(c.held, give)
+		return nil
+	}
+	c.giving++
+	c.wg.Go(give)
 	return nil
 }
 
-// giveRoom answers a request for room. The clock goes on: this is the worker's
-// own work.
-func (c *calls) giveRoom(id uint32, refuse string) {
+// giveRoom answers a request for room and takes in what comes. The clock goes
+// on: this is the worker's own work.
+func (c *calls) giveRoom(id uint32, r *room, refuse string) {
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.giving--
+		c.rest()
+	}()
 	call := &hostCall{id: id}
-	c.mu.Lock()
-	r := c.rooms[id]
-	c.mu.Unlock()
-	var f *os.File
+	var ours, theirs *os.File
 	if refuse == "" {
-		var err error
-		if err = r.ledger.take(r.size); err == nil && c.wire.w.PassesFiles() {
-			if f, err = newMemory(r.size); err != nil {
-				r.ledger.free(r.size)
-			}
+		select {
+		case c.filling <- struct{}{}:
+			defer func() { <-c.filling }()
+		case <-c.ctx.Done():
+			refuse = "the snippet was interrupted; no more host calls"
 		}
-		if err != nil {
+	}
+	if refuse == "" {
+		if err := r.ledger.take(r.size); err != nil {
 			refuse = err.Error()
+		} else if c.wire.w.PassesFiles() {
+			if ours, theirs, err = dataSocket(false); err != nil {
+				r.ledger.free(r.size)
+				refuse = err.Error()
+			}
 		}
 	}
 	c.mu.Lock()
-	c.giving--
 	if refuse != "" {
 		delete(c.rooms, id)
 	} else {
-		r.file, r.given = f, true
+		r.given, r.sockets = true, ours != nil
 	}
 	c.mu.Unlock()
 	switch {
 	case refuse != "":
 		c.throw(call, "MemoryError", refuse)
-	case f != nil:
-		_ = c.wire.w.WriteFile(frame.Reply, 0, f, c.head(call, replyRoom|withFile), binary.LittleEndian.AppendUint64(nil, uint64(r.size)))
+	case ours != nil:
+		size := binary.LittleEndian.AppendUint64(nil, uint64(r.size))
+		_ = c.wire.w.WriteFile(frame.Reply, 0, theirs, c.head(call, replyRoom|withSocket), size)
+		_ = theirs.Close() // it is the worker's now
+		c.fill(r, ours)
 	default:
 		_ = c.reply(call, replyRoom, nil) // a worker that is gone is noticed by the reader
 	}
+}
+
+// fillPatience is how long a worker may take to fill a room. One that waits for
+// a person is not stopped before.
+const fillPatience = time.Minute
+
+// fill takes in what comes for a room, until the run ends, and then dispatches
+// the call that was made for it.
+func (c *calls) fill(r *room, from *os.File) {
+	_ = from.SetReadDeadline(time.Now().Add(fillPatience))
+	stop := context.AfterFunc(c.ctx, func() { _ = from.SetReadDeadline(time.Unix(1, 0)) })
+	buf, err := readWhole(from, r.size)
+	stop()
+	_ = from.Close() // it was only read
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.buf, r.err, r.full = buf, err, true
+	if r.call != nil {
+		c.dispatch(r.call)
+	}
+}
+
+// firstRead is what must have come before memory for the rest is made.
+const firstRead = 256 << 10
+
+// readWhole reads size bytes. What was announced and does not come costs
+// nothing.
+func readWhole(from io.Reader, size int64) ([]byte, error) {
+	first := make([]byte, min(size, firstRead))
+	if _, err := io.ReadFull(from, first); err != nil || size == int64(len(first)) {
+		return first, err
+	}
+	whole := make([]byte, size)
+	_, err := io.ReadFull(from, whole[copy(whole, first):])
+	return whole, err
 }
 
 // addPiece takes a frame that fills a room. The error is a violation.
@@ -147,7 +181,7 @@ func (c *calls) addPiece(body []byte) error {
 	defer c.mu.Unlock()
 	r := c.rooms[id]
 	switch {
-	case r == nil || !r.given || r.file != nil:
+	case r == nil || !r.given || r.sockets:
 		return frame.Violationf("a piece for call %d, which has no such room", id)
 	case int64(len(r.buf)+len(data)) > r.size:
 		return frame.Violationf("pieces for call %d are larger than its room", id)
@@ -163,33 +197,32 @@ type attached struct {
 	at, size int64
 }
 
-// claim gives a call that is being made its room, which can then not be
-// changed any more. The error is a violation. The lock is held.
-func (c *calls) claim(call *hostCall) error {
+// claim gives a call that is being made its room. The call waits while the room
+// is not full. The error is a violation. The lock is held.
+func (c *calls) claim(call *hostCall) (waits bool, err error) {
 	r := c.rooms[call.id]
 	if r == nil {
-		return nil
+		return false, nil
 	}
 	if !r.given {
-		return frame.Violationf("call %d was made before it had its room", call.id)
+		return false, frame.Violationf("call %d was made before it had its room", call.id)
 	}
-	if r.file != nil {
-		if err := r.freeze(); err != nil {
-			return frame.Violationf("the room of call %d: %v", call.id, err)
-		}
-	} else if int64(len(r.buf)) != r.size {
-		return frame.Violationf("call %d was made with %d of %d bytes", call.id, len(r.buf), r.size)
+	if !r.sockets && int64(len(r.buf)) != r.size {
+		return false, frame.Violationf("call %d was made with %d of %d bytes", call.id, len(r.buf), r.size)
 	}
 	delete(c.rooms, call.id)
 	call.room = r
-	if call.refuse != "" {
-		return nil
+	if call.refuse == "" {
+		if call.attached, err = attachedIn(call.args, c.run, r.size); err != nil {
+			r.close()
+			return false, err
+		}
 	}
-	var err error
-	if call.attached, err = attachedIn(call.args, c.run, r.size); err != nil {
-		r.close()
+	if r.sockets && !r.full {
+		r.call = call
+		return true, nil
 	}
-	return err
+	return false, nil
 }
 
 // attachedIn finds the arguments that lie in a room of size bytes. The error is

@@ -1,8 +1,10 @@
 """Big data: long bytes and tables, which cross beside the JSON of a message.
 
-What the host sends lies in a file in memory that cannot change any more; it is
-mapped, and numbers in a table are used where they are. What goes to the host
-is written into a file that the host has made, or sent in pieces.
+It goes through a socket that the host made for the message, or with the frames
+where no descriptor can be passed. What comes is read to where it stays: bytes
+into the bytes object, a table into memory in which numbers are used where they
+are. Large memory is asked for in huge pages; to touch a hundred megabytes in
+small ones takes longer than to copy them twice.
 
 Tables are Arrow data where pyarrow is installed, DataFrames where pandas is,
 else lists of rows.
@@ -31,9 +33,12 @@ _NOTE = b"strands.note"
 _SIZE = struct.Struct("<Q").unpack_from
 _PACK_SIZE = struct.Struct("<Q").pack
 _LENGTH = struct.Struct("<I").unpack_from
-_mmap, _close = mmap.mmap, os.close
-_pread = getattr(os, "pread", None)
-_COPY_ON_WRITE = mmap.ACCESS_COPY
+_mmap, _close, _read = mmap.mmap, os.close, os.read
+_readv = getattr(os, "readv", None)  # every system that passes descriptors has it
+_PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+_HUGE = getattr(mmap, "MADV_HUGEPAGE", None)
+_HUGE_FROM = 4 << 20  # bytes from here on are worth huge pages
+_PAGE = mmap.PAGESIZE
 
 
 def _installed(name: str) -> bool:
@@ -63,50 +68,161 @@ class Descriptor:
     __del__ = close
 
 
-class Beside:
-    """The big data beside the JSON of a reply, in a file."""
+def _read_into(fd: int, into: memoryview) -> None:
+    done, size = 0, len(into)
+    while done < size:
+        n = _readv(fd, (into[done:],))
+        if n == 0:
+            raise OSError(f"of {size} bytes from the host {done} came")
+        done += n
 
-    def __init__(self, file: Descriptor, size: int) -> None:
-        self._file, self._size = file, size
-        if file.fd < 0:
+
+def _memory(size: int) -> memoryview:
+    """Memory of the session's own. It lives as long as somebody looks at it."""
+    if size == 0 or not _PRIVATE:
+        return memoryview(bytearray(size))
+    try:
+        memory = _mmap(-1, size, flags=_PRIVATE)
+    except OSError as e:
+        if e.errno == 12:
+            raise MemoryError(f"{size} bytes from the host do not fit into the session's memory") from None
+        raise
+    if _HUGE is not None and size >= _HUGE_FROM:
+        try:
+            memory.madvise(_HUGE)
+        except OSError:
+            pass  # a system without them
+    return memoryview(memory)
+
+
+class _NewBytes:
+    """Makes bytes that are filled afterwards, as C code does; it takes ctypes."""
+
+    def __init__(self) -> None:
+        import ctypes
+
+        api, pointer, size = ctypes.pythonapi, ctypes.c_void_p, ctypes.c_ssize_t
+        self._new = api.PyBytes_FromStringAndSize
+        self._new.argtypes, self._new.restype = (pointer, size), ctypes.py_object
+        self._look = api.PyMemoryView_FromMemory
+        self._look.argtypes, self._look.restype = (pointer, size, ctypes.c_int), ctypes.py_object
+        self._advise = ctypes.CDLL(None).madvise
+        self._advise.argtypes = (pointer, ctypes.c_size_t, ctypes.c_int)
+        known, self._head = b"0123456789", bytes.__basicsize__ - 1
+        with self._look(id(known) + self._head, len(known), 0x100) as view:
+            if view != known:
+                raise ImportError("bytes do not lie where they are expected")
+
+    def __call__(self, size: int, fill: Callable[[memoryview], None]) -> bytes:
+        made = self._new(None, size)
+        at = id(made) + self._head
+        if _HUGE is not None and size >= _HUGE_FROM:
+            first, end = -(-at // _PAGE) * _PAGE, (at + size) // _PAGE * _PAGE
+            self._advise(first, end - first, _HUGE)
+        with self._look(at, size, 0x200) as view:  # writable; nobody else has seen it yet
+            fill(view)
+        return made
+
+
+_new_bytes: "_NewBytes | None | bool" = False  # False = not tried yet
+
+
+def _bytes(size: int, fill: Callable[[memoryview], None]) -> bytes:
+    """The bytes that fill writes."""
+    global _new_bytes
+    if _new_bytes is False:
+        try:
+            _new_bytes = _NewBytes()
+        except (ImportError, AttributeError, OSError):
+            _new_bytes = None
+    if _new_bytes is not None:
+        return _new_bytes(size, fill)
+    memory = _memory(size)
+    fill(memory)
+    return bytes(memory)
+
+
+class Beside:
+    """The big data beside the JSON of a reply, which comes through a socket."""
+
+    def __init__(self, body: bytes, start: int, socket: Descriptor) -> None:
+        self._size, self._done, self.socket = _SIZE(body, start)[0], 0, socket
+        self.text = memoryview(body)[start + 8 :]
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _fill(self, at: int, into: memoryview) -> None:
+        """Parts come in order, with gaps between."""
+        fd = self.socket.fd
+        if fd < 0:
             raise OSError("the data did not arrive: too many files are open")
+        if at > self._done:
+            _read_into(fd, memoryview(bytearray(at - self._done)))
+        self._done = at + len(into)
+        _read_into(fd, into)
 
     def copy(self, at: int, size: int) -> bytes:
-        data = _pread(self._file.fd, size, at)
-        while len(data) < size:  # one call reads 2 GiB at most
-            data += _pread(self._file.fd, size - len(data), at + len(data))
-        return data
+        return _bytes(size, lambda into: self._fill(at, into))
 
     def view(self, at: int, size: int) -> memoryview:
-        """The data where it is. It lives as long as somebody looks at it."""
+        memory = _memory(size)
+        self._fill(at, memory)
+        return memory
+
+    def fetch(self) -> "Behind | Failed":
+        """All of it now, so that the host need not wait for who wants it."""
         try:
-            return memoryview(_mmap(self._file.fd, self._size, access=_COPY_ON_WRITE))[at : at + size]
-        except OSError as e:
-            if e.errno == 12:
-                raise MemoryError(f"{size} bytes from the host do not fit into the session's memory") from None
-            raise
+            return Behind(self.text, self.view(0, self._size), own=True)
+        except (OSError, MemoryError) as e:
+            return Failed(e)
+        finally:
+            self.close()
 
 
 class Behind:
-    """The big data behind the JSON of a reply."""
+    """The big data behind the JSON of a reply, or fetched."""
 
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
+    def __init__(self, text: memoryview, data: memoryview, own: bool = False) -> None:
+        self.text, self._data, self._own = text, data, own
+
+    def close(self) -> None:
+        pass
 
     def copy(self, at: int, size: int) -> bytes:
-        return bytes(self._data[at : at + size])
+        def fill(into: memoryview) -> None:
+            into[:] = self._data[at : at + size]
+
+        return _bytes(size, fill)
 
     def view(self, at: int, size: int) -> memoryview:
-        return memoryview(bytearray(self._data[at : at + size]))  # what numbers in it can be changed
+        """Numbers in it can be changed."""
+        data = self._data[at : at + size]
+        return data if self._own else memoryview(bytearray(data))
 
 
-def unpack(body: bytes, start: int, file: "Descriptor | None") -> "tuple[memoryview, Any]":
-    """The JSON of a reply and its big data."""
+class Failed:
+    """Big data that could not be fetched."""
+
+    def __init__(self, why: Exception) -> None:
+        self._why = why
+
+    @property
+    def text(self) -> memoryview:
+        raise self._why
+
+    def close(self) -> None:
+        pass
+
+
+Source = "Beside | Behind | Failed"
+
+
+def behind(body: bytes, start: int) -> Behind:
+    """The big data behind the JSON of a reply."""
     view = memoryview(body)
-    if file is not None:
-        return view[start + 8 :], Beside(file, _SIZE(body, start)[0])
     end = start + 4 + _LENGTH(body, start)[0]
-    return view[start + 4 : end], Behind(view[end:])
+    return Behind(view[start + 4 : end], view[end:])
 
 
 # --- to the host -----------------------------------------------------------
@@ -248,7 +364,7 @@ class Parcel:
     def save_to(self, file: Descriptor) -> None:
         fd = file.fd
         if fd < 0:
-            raise OSError("there is no place for big data: too many files are open")
+            raise OSError("there is no way for big data: too many files are open")
 
         def write(data: Any) -> None:
             view = memoryview(data).cast("B")

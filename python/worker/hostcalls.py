@@ -16,7 +16,7 @@ import struct
 from collections import deque
 from typing import Any, AsyncIterator, Callable, Iterator
 
-from strands_worker.bulk import Descriptor, Parcel, readers, unpack
+from strands_worker.bulk import Beside, Descriptor, Parcel, behind, readers
 from strands_worker.frames import Frame, Link, SocketChannel
 from strands_worker.interrupts import Interrupts
 from strands_worker.streams import Output
@@ -33,22 +33,10 @@ _allocate_lock = _thread.allocate_lock
 _deque = deque
 _exit = os._exit
 VALUE, FAILED, ITEM, END, ROOM, ENDED = 0, 1, 2, 3, 4, -1  # ENDED: the run is over
-_IN_FILE, _BEHIND = 0x10, 0x20  # where the big data of a reply is
+_IN_SOCKET, _BEHIND = 0x10, 0x20  # where the big data of a reply is
 
 
-
-class _Data:
-    """Says that a reply has big data: in a file, else behind its JSON."""
-
-    __slots__ = ("file",)
-
-    def __init__(self, file: Descriptor | None) -> None:
-        self.file = file
-
-
-Reply = tuple[int, bytes, "_Data | None"]  # the status, the frame's body, its big data
-
-
+Reply = tuple[int, bytes, Any]  # the status, the frame's body, its big data: a bulk.Source or None
 Arguments = "bytes | Parcel"
 _OVER: Reply = (ENDED, b"", None)
 
@@ -57,8 +45,10 @@ def _value(reply: Reply) -> Any:
     _, body, data = reply
     if data is None:
         return decode(body, _REPLY_SIZE)
-    text, beside = unpack(body, _REPLY_SIZE, data.file)
-    return decode_with(text, readers(beside))
+    try:
+        return decode_with(data.text, readers(data))
+    finally:
+        data.close()
 
 
 class _Call:
@@ -123,14 +113,22 @@ class Calls:
 
     def _deliver(self, body: bytes) -> None:
         run, ident, status = _REPLY(body)
-        data = None
+        data: Any = None
         if status > 15:
-            data = _Data(Descriptor(self._link.channel.files.popleft()) if status & _IN_FILE else None)
+            if status & _IN_SOCKET:
+                data = Beside(body, _REPLY_SIZE, Descriptor(self._link.channel.files.popleft()))
+            else:
+                data = behind(body, _REPLY_SIZE)
             status &= 15
         call = self._pending.get(ident)
-        if call is not None and call.run == run:
-            call.replies.append((status, body, data))
-            call.wake()
+        if call is None or call.run != run:
+            return
+        if type(data) is Beside and status != ROOM and (call.replies or not call.blocks):
+            # Nobody waits for it, and the host waits until it is taken: it
+            # may be what the next call of this thread has to wait for.
+            data = data.fetch()
+        call.replies.append((status, body, data))
+        call.wake()
 
     def _next(self, call: _Call) -> Reply:
         """The next reply to a call, for a thread that may block."""
@@ -206,7 +204,7 @@ class Calls:
         if status != ROOM:
             raise _exception(status, body)
         if data is not None:
-            parcel.save_to(data.file)
+            parcel.save_to(data.socket)
         else:
             for piece in parcel.pieces():
                 link.emit(b"b", _DROP(call.id) + piece)

@@ -1,7 +1,9 @@
 """Big data: what is packed, and what is read, where nothing else is installed."""
 
 import os
+import socket
 import sys
+import threading
 import types
 import unittest
 
@@ -69,15 +71,75 @@ class Pack(unittest.TestCase):
 class Read(unittest.TestCase):
     def test_behind_the_json(self):
         body = b"head" + (2).to_bytes(4, "little") + b"{}" + b"0123456789"
-        text, data = bulk.unpack(body, 4, None)
-        self.assertEqual((bytes(text), data.copy(2, 3)), (b"{}", b"234"))
+        data = bulk.behind(body, 4)
+        self.assertEqual((bytes(data.text), data.copy(2, 3)), (b"{}", b"234"))
         view = data.view(0, 4)
         view[0] = 65  # it is ours to change
         self.assertEqual((bytes(view), body[10:14]), (b"A123", b"0123"))
 
     def test_a_descriptor_that_was_lost(self):
-        with self.assertRaisesRegex(OSError, "too many files"):
-            bulk.unpack(b"head" + bytes(8), 4, bulk.Descriptor(-1))
+        data = bulk.Beside(b"head" + bytes(8), 4, bulk.Descriptor(-1))
+        for use in (data.copy, data.view):
+            with self.assertRaisesRegex(OSError, "too many files"):
+                use(0, 1)
+
+    def test_new_bytes_with_and_without_ctypes(self):
+        def fill(into):
+            into[:1], into[-1:] = b"a", b"z"
+
+        for size in (2, 70_000, 5 << 20):
+            with self.subTest(size=size):
+                made = bulk._bytes(size, fill)
+                self.assertEqual((type(made), len(made), made[:1], made[-1:]), (bytes, size, b"a", b"z"))
+        self.assertIsInstance(bulk._new_bytes, bulk._NewBytes)
+        self.addCleanup(setattr, bulk, "_new_bytes", bulk._new_bytes)
+        bulk._new_bytes = None
+        self.assertEqual(bulk._bytes(3, fill), b"a\0z")
+
+    def test_more_than_there_is_memory_for(self):
+        for make in (bulk._memory, lambda n: bulk._bytes(n, lambda into: None)):
+            with self.assertRaises(MemoryError):
+                make(1 << 60)
+
+
+@unittest.skipUnless(hasattr(os, "readv"), "no descriptor is passed here")
+class Through(unittest.TestCase):
+    """Big data through a socket."""
+
+    def message(self, data, announced=None):
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        sender = threading.Thread(target=lambda: (ours.sendall(data), ours.close()))
+        sender.start()
+        self.addCleanup(sender.join)
+        body = b"head" + (announced or len(data)).to_bytes(8, "little") + b"[1]"
+        return bulk.Beside(body, 4, bulk.Descriptor(theirs.detach()))
+
+    def test_parts_in_order_with_gaps(self):
+        first, second, third = os.urandom(70_001), os.urandom(5 << 20), os.urandom(65_536)
+        data = self.message(first + bytes(-70_001 % 64) + second + third)
+        self.assertEqual(bytes(data.text), b"[1]")
+        self.assertEqual(data.copy(0, 70_001), first)
+        view = data.view(70_016, 5 << 20)
+        view[0] ^= 255
+        self.assertEqual((view[0] ^ 255, view[1:]), (second[0], second[1:]))
+        self.assertEqual(data.copy(70_016 + (5 << 20), 65_536), third)
+        data.close()
+        self.assertEqual(data.socket.fd, -1)
+
+    def test_fetched(self):
+        sent = os.urandom(3_000_000)
+        data = self.message(sent)
+        fetched = data.fetch()
+        self.assertEqual(data.socket.fd, -1)
+        self.assertEqual((bytes(fetched.text), fetched.copy(10, 2_000_000)), (b"[1]", sent[10:2_000_010]))
+        view = fetched.view(64, 100)
+        view[:1] = b"x"
+
+    def test_data_that_ends_early(self):
+        for use in (lambda d: d.copy(0, 100), lambda d: d.view(0, 100), lambda d: d.fetch().text):
+            with self.assertRaisesRegex(OSError, "of 100 bytes from the host 7 came"):
+                use(self.message(b"1234567", 100))
 
 
 if __name__ == "__main__":
