@@ -4,7 +4,9 @@ import (
 	"context"
 	"debug/elf"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,8 +70,7 @@ func (m *Manager) distribution(ctx context.Context, dir string, tell func(string
 	seal := func() error {
 		f, err := ask(ctx, filepath.Join(it.dir(), inside))
 		if err != nil {
-			return fmt.Errorf("the embedded Python does not run on this machine (is its C library glibc?): set %s to a Python 3.%d or newer: %w",
-				PythonVariable, oldestMinor, err)
+			return doesNotRun(err)
 		}
 		f.Interpreter.Hash = hash(it.name, f.Interpreter.Exe)
 		f.bundled = true
@@ -80,6 +81,13 @@ func (m *Manager) distribution(ctx context.Context, dir string, tell func(string
 		return nil, err
 	}
 	return result, nil
+}
+
+// doesNotRun says what to do about err: where the C library is not glibc, as in
+// Alpine, the kernel finds the interpreter's file and not its loader.
+func doesNotRun(err error) error {
+	return fmt.Errorf("the embedded Python does not run on this machine (is its C library glibc?): set %s to a Python 3.%d or newer: %w",
+		PythonVariable, oldestMinor, err)
 }
 
 // trim removes what is not needed from the distribution that exe belongs to
@@ -153,6 +161,9 @@ func compile(ctx context.Context, exe, tmp, final string) error {
 	if err := runLines(ctx, cmd, func(line string) { last = line }); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return doesNotRun(err)
 		}
 		return fmt.Errorf("compiling %s: %w: %s", final, err, last)
 	}

@@ -3,8 +3,10 @@
 package pyenv_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -234,4 +236,34 @@ func TestReachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, pyenv.Reachable(inner), filepath.Join(base, "home"), "0700", pyenv.CacheVariable)
+}
+
+// Where there is no glibc the kernel finds the interpreter and not the loader
+// that it names, and says of the interpreter that it does not exist.
+func TestWithoutItsLoader(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the embedded interpreter names a loader on Linux only")
+	}
+	dist := copied(unpacked(t))
+	extract := dist.Extract
+	dist.Extract = func(dir string) (string, error) {
+		exe, err := extract(dir)
+		if err != nil {
+			return "", err
+		}
+		real, err := filepath.EvalSymlinks(exe)
+		if err != nil {
+			return "", err
+		}
+		binary, err := os.ReadFile(real)
+		if err != nil {
+			return "", err
+		}
+		return exe, os.WriteFile(real, bytes.Replace(binary, []byte("/ld-linux"), []byte("/ld-other"), 1), 0o755)
+	}
+	m := &pyenv.Manager{Dir: t.TempDir(), Embedded: dist}
+	_, err := m.Find(t.Context(), nil)
+	if err == nil || !strings.Contains(err.Error(), "glibc") || !strings.Contains(err.Error(), pyenv.PythonVariable) {
+		t.Errorf("%v does not say what is missing and what to do", err)
+	}
 }
