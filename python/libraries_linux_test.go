@@ -89,7 +89,7 @@ func TestPreloadedImportsAreFree(t *testing.T) {
 	if res.Err != nil || len(lines) != 2 || lines[0] != "[]" {
 		t.Fatalf("%+v", res)
 	}
-	if took, err := strconv.ParseFloat(lines[1], 64); err != nil || took > 0.02 {
+	if took, err := strconv.ParseFloat(lines[1], 64); err != nil || took > 0.2 { // importing them takes ten times that and more
 		t.Errorf("the imports took %s s of processor time", lines[1])
 	}
 	res = result(t, s, "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2, 3])\nprint('drawn')")

@@ -11,8 +11,8 @@ import (
 func TestViolationsNameTheirLimit(t *testing.T) {
 	o := Options{
 		Libraries: []string{"*"},
-		Timeout:   20 * time.Second,
-		Limits:    Limits{Memory: 600 << 20, Disk: 3 << 20, Files: 40, OpenFiles: 50, Threads: 12, CPU: 30 * time.Second},
+		Timeout:   5 * time.Minute,
+		Limits:    Limits{Memory: 600 << 20, Disk: 3 << 20, Files: 40, OpenFiles: 50, Threads: 12, CPU: 5 * time.Minute},
 	}
 	kept := []struct{ name, code, want, filtered string }{
 		{"memory", "x = bytearray(1 << 30)", "600 MiB", ""},
@@ -58,12 +58,23 @@ func TestViolationsNameTheirLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustExec(t, brief, "kept = 7")
+		inTime(t, brief, "kept = 7")
 		if res := mustExec(t, brief, "while True: pass"); res.Err == nil || !strings.Contains(res.Err.Message, "300ms") || res.StateLost {
 			t.Errorf("%s, time: %+v", level, res)
 		}
-		if res := mustExec(t, brief, "kept"); res.Value != "7" {
+		if res := inTime(t, brief, "kept"); res.Value != "7" {
 			t.Errorf("%s, time: %+v", level, res)
 		}
 	}
+}
+
+// inTime runs code that takes next to no time, again when the machine stood
+// still for as long as the session has.
+func inTime(t *testing.T, s Session, code string) *Result {
+	t.Helper()
+	res := mustExec(t, s, code)
+	for n := 0; n < 20 && res.Err != nil && res.Err.Type == "TimeoutError" && !res.StateLost; n++ {
+		res = mustExec(t, s, code)
+	}
+	return res
 }

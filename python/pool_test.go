@@ -59,7 +59,7 @@ func ended(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 func until(t *testing.T, wrong func() string) {
 	t.Helper()
 	var w string
-	for range 1000 {
+	for range 12000 { // a minute
 		if w = wrong(); w == "" {
 			return
 		}

@@ -26,12 +26,12 @@ func (s *suite) interruptTests() map[string]func(*testing.T) {
 	}
 	tests := map[string]func(*testing.T){
 		"loop":                 kept("while True: pass"),
-		"sleep":                kept("import time\ntime.sleep(60)"),
+		"sleep":                kept("import time\ntime.sleep(1000)"),
 		"lock":                 kept("import threading\nl = threading.Lock()\nl.acquire()\nl.acquire()"),
 		"except Exception":     kept("while True:\n    try:\n        while True: pass\n    except Exception: pass"),
 		"except BaseException": kept("while True:\n    try:\n        while True: pass\n    except BaseException: pass"),
 		"looping finally":      kept("try:\n    while True: pass\nfinally:\n    while True: pass"),
-		"await":                kept("import asyncio\nawait asyncio.sleep(60)"),
+		"await":                kept("import asyncio\nawait asyncio.sleep(1000)"),
 		"output until then":    s.interruptOutputUntilThen,
 		"ctx":                  s.interruptCtx,
 		"break":                s.interruptBreak,
@@ -83,7 +83,7 @@ func (s *suite) interruptNativeCodeIsKilled(t *testing.T) {
 	r.ok("x = 1")
 	began := time.Now()
 	res := r.loses("sum(range(10**12))")
-	if res.Err.Type != "TimeoutError" || time.Since(began) > 10*time.Second {
+	if res.Err.Type != "TimeoutError" || time.Since(began) > time.Minute {
 		t.Errorf("%v after %v", res.Err, time.Since(began))
 	}
 	contains(t, "the loss", res.Lost, "native code")

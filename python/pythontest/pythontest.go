@@ -27,7 +27,7 @@ type Config struct {
 	// Figures are requirements that bring matplotlib, and nothing that is
 	// tested is available without. nil = figures are not tested.
 	Figures []string
-	// Patience is how long one snippet may take; 0 = 30 s.
+	// Patience is how long one snippet may take; 0 = 5 min.
 	Patience time.Duration
 }
 
@@ -35,7 +35,7 @@ type Config struct {
 // it.
 func Test(t *testing.T, open func(t *testing.T) python.Interpreter, c Config) {
 	if c.Patience == 0 {
-		c.Patience = 30 * time.Second
+		c.Patience = 5 * time.Minute
 	}
 	s := &suite{open: open, cfg: c}
 	groups := []struct {
@@ -88,7 +88,7 @@ func (s *suite) sessionOf(t *testing.T, i python.Interpreter, o python.Options) 
 			t.Errorf("Session.Close: %v", err)
 		}
 	})
-	return &repl{Session: sess, t: t, patience: s.cfg.Patience}
+	return &repl{Session: sess, t: t, patience: s.cfg.Patience, brief: o.Timeout > 0 && o.Timeout < time.Second}
 }
 
 // repl is a session with the ways in which the tests use it.
@@ -96,6 +96,7 @@ type repl struct {
 	python.Session
 	t        *testing.T
 	patience time.Duration
+	brief    bool // Timeout is so short that a machine that stands still reaches it
 }
 
 // run runs code to its Result and checks the contract of Exec on the way.
@@ -104,6 +105,16 @@ func (r *repl) run(code string) *python.Result {
 	res, err := r.try(code)
 	if err != nil {
 		r.t.Fatalf("Exec(%q): %v", code, err)
+	}
+	return res
+}
+
+// quick runs code that takes next to no time and may be run again.
+func (r *repl) quick(code string) *python.Result {
+	r.t.Helper()
+	res := r.run(code)
+	for n := 0; r.brief && n < 20 && res.Err != nil && res.Err.Type == "TimeoutError" && !res.StateLost; n++ {
+		res = r.run(code)
 	}
 	return res
 }
@@ -140,7 +151,7 @@ func (r *repl) try(code string) (*python.Result, error) {
 // ok runs code that must run to its end, and returns the Result.
 func (r *repl) ok(code string) *python.Result {
 	r.t.Helper()
-	res := r.run(code)
+	res := r.quick(code)
 	if res.Err != nil || res.StateLost {
 		r.t.Fatalf("%s\nraised %v (state lost: %v %s)\n%s", code, res.Err, res.StateLost, res.Lost, traceback(res))
 	}
@@ -169,7 +180,7 @@ func (r *repl) raises(code, kind string) *python.Result {
 // loses runs code that costs the state.
 func (r *repl) loses(code string) *python.Result {
 	r.t.Helper()
-	res := r.run(code)
+	res := r.quick(code)
 	if !res.StateLost || res.Lost == "" || res.Err == nil {
 		r.t.Fatalf("%s\nkept the state: %v", code, res.Err)
 	}
@@ -204,7 +215,7 @@ func descriptors() int {
 // settles waits until count returns at most want.
 func settles(count func() int, want int) int {
 	n := count()
-	for range 200 {
+	for range 6000 { // a minute
 		if n <= want {
 			break
 		}
