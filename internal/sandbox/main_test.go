@@ -97,7 +97,7 @@ type answer struct {
 
 // ask runs code in a process.
 func ask(conn net.Conn, code string) (answer, error) {
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	if _, err := conn.Write(lengthPrefixed([]byte(code))); err != nil {
 		return answer{}, err
 	}
@@ -179,7 +179,7 @@ func (b *box) run(t testing.TB, code string) string {
 
 func (b *box) wait(t testing.TB) (Exit, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	e, err := b.Wait(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
