@@ -45,7 +45,7 @@ func Example() {
 		fmt.Printf("%s: %s. joins: %q\n", row[0], row[7], row[8])
 	}
 	// Output:
-	// shop is a copy of files in SQLite; write its SQL, with parameters as ?. It is read-only. Tables: orders. Results are DataFrames; aggregate in the database when it is large.
+	// shop is a copy of files in SQLite; write its SQL, with parameters as ?. It is read-only. Tables: orders. Aggregate in the database rather than fetch a large result.
 	// id: 1, 2, 3. joins: ""
 	// customer: C-001 ×2, C-002. joins: "crm: people.code (100% of values, written differently)"
 	// total: 10.5, 20.0, 99.0. joins: ""

@@ -77,7 +77,7 @@ func (s *Store) Instructions() string {
 	if len(s.listed) > 0 {
 		b.WriteByte('.')
 	}
-	b.WriteString(" Results are DataFrames; aggregate in the database when it is large.")
+	b.WriteString(" Aggregate in the database rather than fetch a large result.")
 	return b.String()
 }
 
