@@ -102,7 +102,7 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 		if d.MIME != columnsMIME {
 			return fmt.Errorf("a table was expected and %s came", d.MIME)
 		}
-		read, err := load(d, d.Size)
+		read, err := loadTicket(d)
 		if err == nil {
 			*t = read
 		}

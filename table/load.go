@@ -11,6 +11,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/strandsgo/strands/internal/ticket"
 )
 
 // What Python code passes to a function comes from a stranger. Arrow's own IPC
@@ -38,15 +40,25 @@ type described struct {
 	Children  []described `json:"children"`
 }
 
-// load reads a table from size bytes of r: buffers, their description, and the
-// size of that in 8 bytes.
-func load(r io.ReaderAt, size int64) (Table, error) {
+// loadTicket reads the table that a ticket stands for. What lies in memory is
+// used where it is.
+func loadTicket(d ticket.Data) (Table, error) {
+	data := d.Memory
+	if data == nil {
+		data = make([]byte, d.Size)
+		if _, err := io.ReadFull(io.NewSectionReader(d, 0, d.Size), data); err != nil {
+			return Table{}, fmt.Errorf("table: reading: %w", err)
+		}
+	}
+	return load(data)
+}
+
+// load makes a table of data, whose memory it keeps: buffers, their description,
+// and the size of that in 8 bytes.
+func load(data []byte) (Table, error) {
+	size := len(data)
 	if size < 8 {
 		return Table{}, errors.New("table: no description")
-	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), data); err != nil {
-		return Table{}, fmt.Errorf("table: reading: %w", err)
 	}
 	data, tail := data[:size-8], data[size-8:]
 	n := binary.LittleEndian.Uint64(tail)

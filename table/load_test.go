@@ -15,7 +15,7 @@ func packed(data []byte, header string) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(len(header)))
 }
 
-func loadBytes(b []byte) (Table, error) { return load(bytes.NewReader(b), int64(len(b))) }
+func loadBytes(b []byte) (Table, error) { return load(bytes.Clone(b)) }
 
 const honest = `{"rows":2,"columns":[
 	{"name":"n","type":"int64","length":2,"buffers":[[0,1],[8,16]]},

@@ -17,6 +17,7 @@ type Data struct {
 	MIME string
 	Size int64 // bytes
 	io.ReaderAt
+	Memory []byte // the same bytes, aligned and never changed; nil = they are not to be had so
 }
 
 var issued sync.Map // string → Data

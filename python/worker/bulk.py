@@ -280,7 +280,7 @@ def _flat(column: Any) -> Any:
         column = column.cast(pa.binary())
     elif pa.types.is_decimal(kind) and kind.bit_width < 128:
         column = column.cast(pa.decimal128(kind.precision, kind.scale))
-    array = column.combine_chunks()
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # which copies
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
     if _is_slice(array, pa.types) or array.get_total_buffer_size() > 2 * array.nbytes + 4096:
