@@ -415,8 +415,8 @@ func TestPipSeesNoNeighbours(t *testing.T) {
 	wheel(t, links, "neighbour", "1.0")
 	offline(t, links)
 	m := manager(t)
-	d := *m.Embedded
-	unpack := d.Pip
+	d := *copied(unpacked(t))
+	unpack := m.Embedded.Pip
 	d.Name += "-neighbour"
 	d.Pip = func(dir string) (string, error) {
 		lib, err := unpack(dir)
