@@ -148,10 +148,14 @@ func TestInterruptInSteps(t *testing.T) {
 				}
 				p.send(frame.Done, id, `{"error":{"type":"KeyboardInterrupt","message":"","traceback":"tb","stage":"run"},"interrupted":true}`)
 			}))
+			if !tt.lost {
+				s.timings.kill = time.Minute
+			}
 			res := mustExec(t, s, "loop")
 			if res.Err == nil || res.Err.Type != "TimeoutError" || res.StateLost != tt.lost {
 				t.Fatalf("%+v %+v", res, res.Err)
 			}
+			s.opts.Timeout = time.Minute
 			if res := mustExec(t, s, "next"); res.Stdout != "next" || res.StateLost {
 				t.Fatalf("next: %+v", res)
 			}
@@ -168,6 +172,7 @@ func TestBusyAfterAnInterrupt(t *testing.T) {
 	}), func(p *fakeProcess) {
 		p.cpu = func() time.Duration { burnt += time.Second; return burnt }
 	})
+	s.timings.kill = time.Minute
 	if res := mustExec(t, s, "loop"); !res.StateLost || !strings.Contains(res.Lost, "threads") {
 		t.Fatalf("%+v", res)
 	}
@@ -285,7 +290,21 @@ func TestHostCapsOutput(t *testing.T) {
 
 // A consumer that takes its time does not cost the snippet its own.
 func TestASlowConsumerStopsTheClock(t *testing.T) {
-	s := openFake(t, Options{Timeout: time.Second, Limits: Limits{Output: -1}}, serve(
+	// A machine that stands still takes the snippet's time: then one that has
+	// more is tried.
+	for limit := time.Second; ; limit *= 4 {
+		err := consumeSlowly(t, limit)
+		if err == nil {
+			return
+		}
+		if limit > time.Minute {
+			t.Fatal(err)
+		}
+	}
+}
+
+func consumeSlowly(t *testing.T, limit time.Duration) error {
+	s := openFake(t, Options{Timeout: limit, Limits: Limits{Output: -1}}, serve(
 		func(p *fakePeer, id frame.RunID, code string) {
 			for range 40 {
 				p.send(frame.Stdout, id, strings.Repeat("x", 60<<10))
@@ -299,12 +318,13 @@ func TestASlowConsumerStopsTheClock(t *testing.T) {
 		}
 		if !slept {
 			slept = true
-			time.Sleep(1500 * time.Millisecond) // it is the time itself that is tested
+			time.Sleep(limit * 3 / 2) // it is the time itself that is tested
 		}
 		if o.Result != nil && (o.Result.Err != nil || len(o.Result.Stdout) != 40*60<<10) {
-			t.Fatalf("%v, %d bytes", o.Result.Err, len(o.Result.Stdout))
+			return fmt.Errorf("%w, %d bytes", o.Result.Err, len(o.Result.Stdout))
 		}
 	}
+	return nil
 }
 
 // What C code writes is shown while the snippet runs, though no frame comes.
