@@ -14,7 +14,7 @@ func TestOtherWords(t *testing.T) {
 	for id, text := range map[string]string{
 		"unlink": "Removes files.", "colours": "The palette of colours.", "frame": "A data.frame has columns.",
 		"timer": "Time of a computation.", "logscale": "With logscale the axis grows by powers.",
-		"other": "Nothing of all that.",
+		"endless": "Runs forever.", "other": "Nothing of all that.",
 	} {
 		fsys[id+".md"] = concept("type: T\ntitle: "+id, text)
 	}
@@ -25,6 +25,7 @@ func TestOtherWords(t *testing.T) {
 		"data frame":            "frame",    // two words as one name
 		"how long does it take": "timer",    // what a question word stands for
 		"log scale":             "logscale", // two words as one
+		"indefinitely":          "endless",  // a word near in meaning
 	} {
 		f, err := b.Find(t.Context(), query, knowledge.FindOptions{})
 		if err != nil || len(f.Results) == 0 || f.Results[0].ID != want {
