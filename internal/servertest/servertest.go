@@ -94,7 +94,7 @@ func made(t testing.TB, name string, fill func(dir string) error) (string, error
 func debian(t testing.TB, packages ...string) (string, error) {
 	t.Helper()
 	return made(t, packages[0], func(dir string) error {
-		if out, err := command(dir, "apt-get", append([]string{"download"}, packages...)...); err != nil {
+		if out, err := command(dir, "apt-get", append([]string{"-o", "Acquire::Retries=5", "download"}, packages...)...); err != nil {
 			return fmt.Errorf("apt-get download %s: %w\n%s", strings.Join(packages, " "), err, out)
 		}
 		debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
