@@ -20,7 +20,7 @@ import struct
 import sys
 from typing import Any, Callable, Iterator
 
-from strands_worker.values import Record, encode, plain
+from strands_worker.values import Record, encode, plain, scalars
 
 os = own(os)
 
@@ -387,6 +387,8 @@ class Parcel:
 
 def pack(values: dict[str, Any], tables: "frozenset[str]") -> "bytes | Parcel":
     """Encode arguments; tables are the names of those that are to be tables."""
+    if not tables and (small := scalars(values)) is not None:
+        return small
     parcel = None
     for name, value in values.items():
         kind = type(value)

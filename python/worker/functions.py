@@ -78,6 +78,9 @@ class _Binder:
                     annotation=_annotation(p.get("annotation") or ""),
                 )
             )
+        # So many positional arguments need no further look; -1 = any do.
+        simple = not self._droppable and len(self._positional) == len(self._host_names)
+        self._whole = len(self._positional) if simple else -1
         self.signature = inspect.Signature(parameters, return_annotation=_annotation(returns))
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +88,8 @@ class _Binder:
         if len(args) > len(positional):
             self._refuse(f"takes {len(positional)} positional arguments but {len(args)} were given")
         values = dict(zip(positional, args))
+        if not kwargs and len(values) == self._whole:
+            return values
         if kwargs:
             names = self._host_names
             for name, value in kwargs.items():

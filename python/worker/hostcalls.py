@@ -59,16 +59,22 @@ class _Call:
     def __init__(self, ident: int, run: bytes | None) -> None:
         self.id, self.run = ident, run
         self.replies: deque[Reply] = _deque()
-        self.gate = _allocate_lock()
-        self.gate.acquire()
+        self.gate: Any = None  # a lock, when a thread has to wait while another has the lead
         self.blocks = False  # a thread waits for it, which can take the lead
         self.wake: Callable[[], None] = self._open
 
     def _open(self) -> None:
-        try:
-            self.gate.release()
-        except RuntimeError:
-            pass  # was open
+        if self.gate is not None:
+            try:
+                self.gate.release()
+            except RuntimeError:
+                pass  # was open
+
+    def close_gate(self) -> None:
+        """Make the gate. Who did so looks once more at what it may have missed."""
+        gate = _allocate_lock()
+        gate.acquire()
+        self.gate = gate
 
 
 def _wait_for_gate(gate: Any) -> None:
@@ -138,7 +144,10 @@ class Calls:
             while not replies:
                 self._interrupts.checkpoint()
                 if not lead.acquire(False):
-                    _wait_for_gate(call.gate)
+                    if call.gate is None:
+                        call.close_gate()
+                    else:
+                        _wait_for_gate(call.gate)
                     continue
                 try:
                     self._read_until(replies)

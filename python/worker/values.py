@@ -139,6 +139,16 @@ def _refuse(value: Any) -> Any:
 _encoder = _json.make_encoder(None, _refuse, _json.encode_basestring_ascii, None, ":", ",", False, False, False)
 
 
+def scalars(named: dict[str, Any]) -> "bytes | None":
+    """Named values as JSON when they are all text, finite numbers and the like; None when not."""
+    if not _SCALARS.issuperset(map(type, named.values())):
+        return None
+    try:
+        return "".join(_encoder(named, 0)).encode("ascii")
+    except ValueError:
+        return None
+
+
 def encode(value: Any) -> bytes:
     """A value of the model's as JSON. Not-a-number travels as null.
 

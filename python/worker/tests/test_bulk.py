@@ -31,6 +31,19 @@ class Pack(unittest.TestCase):
     def test_small_arguments_are_plain(self):
         self.assertEqual(bulk.pack({"a": b"x", "b": 1}, frozenset()), b'{"a":"eA==","b":1}')
 
+    def test_scalars_take_the_same_form_on_the_short_way(self):
+        class Text(str):
+            pass
+
+        for value in (1, "é\ud800", 1.5, True, None, float("nan"), Text("t"), 10**30, [1]):
+            with self.subTest(value=value):
+                short = bulk.pack({"a": value, "$b": 2}, frozenset())
+                self.assertEqual(short, bulk.encode({"a": value, "$b": 2}))
+        self.assertIsNone(bulk.scalars({"a": float("inf")}))
+        self.assertIsNone(bulk.scalars({"a": Text("t")}))
+        with self.assertRaisesRegex(ValueError, "infinity"):
+            bulk.pack({"a": float("inf")}, frozenset())
+
     def test_long_bytes_lie_aside(self):
         big = bytes(range(256)) * 256
         parcel = bulk.pack({"a": big, "b": bytearray(big), "c": 2}, frozenset())
