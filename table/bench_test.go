@@ -44,6 +44,17 @@ func run(b *testing.B, s python.Session, code string) {
 	}
 }
 
+// BenchmarkFromStructs makes the table, which comes before all the others.
+func BenchmarkFromStructs(b *testing.B) {
+	rows := make([]measured, 100_000_000/64)
+	b.SetBytes(int64(len(rows)) * 64)
+	for b.Loop() {
+		if _, err := table.FromStructs(rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkToPandas is a Go function's table of 100 MB becoming a DataFrame.
 func BenchmarkToPandas(b *testing.B) {
 	t, size := numbers(b)

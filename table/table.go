@@ -2,7 +2,7 @@
 // data: made of records, of a slice of structs or of the rows of a query, it
 // arrives in Python as a pandas DataFrame, and a DataFrame given to a function
 // whose argument is a Table arrives as Arrow records. Between the two it
-// travels through shared memory and is never written as text.
+// travels as it lies in memory and is never written as text.
 //
 //	strands.NewTool("sales", "All sales.", func(ctx context.Context, _ struct{}) (table.Table, error) {
 //		rows, err := db.QueryContext(ctx, "SELECT * FROM sales")
@@ -17,9 +17,9 @@
 //
 // # Big data
 //
-// A table is written once, into memory that the session maps: 100 MB become a
-// DataFrame in about 50 ms of processor time, and nothing is copied in Python
-// but text, null integers and what a snippet changes. That needs pandas and
+// A table is written once, to where the session reads it: 100 MB become a
+// DataFrame in about 40 ms of processor time, and nothing else is copied in
+// Python but text and null integers. That needs pandas and
 // pyarrow among the requirements of the session; preload both, importing pyarrow
 // takes a tenth of a second. Without pyarrow a DataFrame is made of rows that
 // travel as text, up to 64 MiB of it; without pandas it is a pyarrow.Table, and
