@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -50,6 +51,9 @@ func FromStructs[T any](rows []T) (Table, error) {
 			return Table{}, fmt.Errorf("table: column %s: %w", c.name, err)
 		}
 		fields[i] = arrow.Field{Name: c.name, Type: typ, Nullable: true}
+		if columns[i] = c.numbers(t, unsafe.Pointer(unsafe.SliceData(rows)), len(rows), typ); columns[i] != nil {
+			continue
+		}
 		b := array.NewBuilder(memory.DefaultAllocator, typ)
 		b.Reserve(len(rows))
 		for r := range values.Len() {
