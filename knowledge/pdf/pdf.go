@@ -110,7 +110,11 @@ func Convert(ctx context.Context, src, dst string, o Options) (*Report, error) {
 		if o.Worker != nil {
 			return runWorker(ctx, src, tmp, o)
 		}
-		return convert(ctx, src, tmp, o)
+		e, err := newEngine(o.Workers, o.Memory)
+		if err != nil {
+			return nil, err
+		}
+		return convert(ctx, e, src, tmp, o)
 	})
 }
 
@@ -119,12 +123,8 @@ func interrupted(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// convert makes the files of the bundle in the folder dir.
-func convert(ctx context.Context, src, dir string, o Options) (*Report, error) {
-	e, err := newEngine(o.Workers, o.Memory)
-	if err != nil {
-		return nil, err
-	}
+// convert makes the files of the bundle in the folder dir, and closes e.
+func convert(ctx context.Context, e *engine, src, dir string, o Options) (*Report, error) {
 	d, err := extract(ctx, e, src, bundle.Spool(dir), o)
 	if err = errors.Join(err, e.close()); err != nil {
 		return nil, err

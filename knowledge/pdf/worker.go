@@ -53,15 +53,19 @@ func Worker(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	debug.SetMemoryLimit(workerMemory * 3 / 4)
 	enc := json.NewEncoder(out)
+	e, err := newEngine(j.Workers, j.Memory) // the first time, it compiles the module: no page is to blame for that
+	if err != nil {
+		return enc.Encode(word{Failure: err.Error()})
+	}
 	if err := enc.Encode(word{Started: true}); err != nil {
-		return err
+		return errors.Join(err, e.close())
 	}
 	o := Options{
 		Password: j.Password, Title: j.Title, Resource: j.Resource, MaxLevels: j.MaxLevels, MaxChars: j.MaxChars,
 		MaxPages: j.MaxPages, Workers: j.Workers, Memory: j.Memory, TypeNames: j.TypeNames,
 		Progress: func(done, total int) { _ = enc.Encode(word{Done: done, Total: total}) }, // the last word tells
 	}
-	report, err := convert(ctx, j.Source, j.Dir, o)
+	report, err := convert(ctx, e, j.Source, j.Dir, o)
 	last := word{Report: report}
 	if e, ok := errors.AsType[*Error](err); ok {
 		last.Reason = e.Reason

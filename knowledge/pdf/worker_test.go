@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/strandsgo/strands/knowledge/pdf"
@@ -83,4 +84,36 @@ func TestDeadWorker(t *testing.T) {
 	if left, _ := os.ReadDir(parent); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// TestWorkerCompilesBeforeTheClock: the first word, after which a page may take
+// only so long, comes when the module is compiled.
+func TestWorkerCompilesBeforeTheClock(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("STRANDS_CACHE", cache)
+	job := fmt.Sprintf(`{"Source":%q,"Dir":%q,"Workers":1,"Memory":%d}`, (&paper{sheets: []sheet{lines(700, "x")}}).file(t), t.TempDir(), 192<<20)
+	out := &firstWrite{look: func() []string {
+		compiled, _ := filepath.Glob(filepath.Join(cache, "wazero", "*", "*"))
+		return compiled
+	}}
+	if err := pdf.Worker(t.Context(), strings.NewReader(job), out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.first, "Started") || len(out.seen) == 0 {
+		t.Errorf("the first word is %q, when the cache holds %v", out.first, out.seen)
+	}
+}
+
+// firstWrite looks at something when it is first written to.
+type firstWrite struct {
+	look  func() []string
+	first string
+	seen  []string
+}
+
+func (w *firstWrite) Write(b []byte) (int, error) {
+	if w.first == "" {
+		w.first, w.seen = string(b), w.look()
+	}
+	return len(b), nil
 }
