@@ -15,7 +15,7 @@ var bootFiles embed.FS
 
 // bootModules are the modules of the bootstrap in the order in which they
 // need one another.
-var bootModules = []string{"kernel", "landlock", "root", "confine", "keeper", "zygote"}
+var bootModules = []string{"kernel", "landlock", "root", "confine", "share", "keeper", "zygote"}
 
 // controlFD is where a process has its socket.
 const controlFD = 3

@@ -284,10 +284,10 @@ type cgroup struct {
 	v2           bool
 }
 
-// session makes the group of a session and puts the process in it. The memory
-// limit is above that of the address space, which is the gentler one: reached
-// first, it raises MemoryError and the state is kept.
-func (g *cgroups) session(id uint32, pid int, l Limits) (*cgroup, error) {
+// session makes the group of a session, empty. The memory limit is above that
+// of the address space, which is the gentler one: reached first, it raises
+// MemoryError and the state is kept.
+func (g *cgroups) session(id uint32, l Limits) (*cgroup, error) {
 	c := &cgroup{v2: g.v2}
 	name := fmt.Sprintf("s%d", id)
 	if g.memory != "" && l.Memory > 0 {
@@ -320,13 +320,37 @@ func (g *cgroups) session(id uint32, pid int, l Limits) (*cgroup, error) {
 			return nil, err
 		}
 	}
+	return c, nil
+}
+
+// doors are files by which a process puts itself into the group, writing 0.
+// To move another one the kernel stops all forks and exits of the machine, and
+// to be sure of that waits 10 ms or more. In version 2 there is no other way.
+func (c *cgroup) doors() (files []*os.File) {
+	if c == nil || c.v2 {
+		return nil
+	}
 	for _, dir := range c.folders() {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
-			c.close()
-			return nil, err
+		if f, err := os.OpenFile(filepath.Join(dir, "tasks"), os.O_WRONLY, 0); err == nil {
+			files = append(files, f)
 		}
 	}
-	return c, nil
+	return files
+}
+
+// enter sees that a process is in the group.
+func (c *cgroup) enter(pid int) error {
+	id := strconv.Itoa(pid)
+	for _, dir := range c.folders() {
+		file := filepath.Join(dir, "cgroup.procs")
+		if in, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(in)) == id {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(id), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cgroup) folders() []string {

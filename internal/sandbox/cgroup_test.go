@@ -54,7 +54,10 @@ func TestCgroupVersion2(t *testing.T) {
 	if got := content(t, group, "cgroup.subtree_control"); got != "+memory +pids" {
 		t.Errorf("enabled: %q", got)
 	}
-	c, err := g.session(7, 4242, Limits{Memory: 1000, Disk: 24, Threads: 5})
+	c, err := g.session(7, Limits{Memory: 1000, Disk: 24, Threads: 5})
+	if err == nil {
+		err = c.enter(4242)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func TestCgroupVersion2(t *testing.T) {
 			t.Errorf("memory.events %q: %v", events, got)
 		}
 	}
-	unlimited, err := g.session(8, 4243, Limits{Memory: -1, Threads: -1})
+	unlimited, err := g.session(8, Limits{Memory: -1, Threads: -1})
 	if err != nil || unlimited.memory != "" || unlimited.pids != "" {
 		t.Errorf("%+v, %v", unlimited, err)
 	}

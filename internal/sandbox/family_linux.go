@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type family struct {
 	turn chan struct{} // holds the right to fork
 
 	mu       sync.Mutex
-	ns       string            // of pids, by name
+	spaces   []string          // its namespaces, by name
 	keeper   int               // pidfd, which ends all when it is killed; -1 = there is none
 	members  map[*session]bool // that were not closed
 	asked    *admission        // the fork under way
@@ -47,12 +48,39 @@ func (f *family) keep(handle int) {
 	}
 }
 
-// settle notes the namespace of the first member, which was verified to be
-// nobody else's.
-func (f *family) settle(pid int) {
+// settle notes the namespaces of the first member. Those that were made in
+// advance must be of no other family.
+func (f *family) settle(spaces []string) error {
+	if err := f.z.claim(f, spaces); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ns = namespaceOf(pid, "pid")
+	f.spaces = spaces
+	return nil
+}
+
+// claim notes that namespaces are f's, until disclaim.
+func (z *Zygote) claim(f *family, spaces []string) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, name := range spaces {
+		if z.spaces[name] != nil {
+			return fmt.Errorf("the namespace %s is that of another session", name)
+		}
+	}
+	for _, name := range spaces {
+		z.spaces[name] = f
+	}
+	return nil
+}
+
+func (z *Zygote) disclaim(spaces []string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, name := range spaces {
+		delete(z.spaces, name)
+	}
 }
 
 // listen takes the listener of the filter, if there is one.
@@ -114,6 +142,7 @@ func (f *family) leave(s *session) (last bool) {
 	if len(f.members) > 0 {
 		return false
 	}
+	f.z.disclaim(f.spaces) // before the kernel can give their names to others
 	if f.keeper >= 0 {
 		_ = unix.PidfdSendSignal(f.keeper, unix.SIGKILL, nil, 0)
 	}
@@ -153,7 +182,7 @@ func (f *family) ended() bool {
 // was let through and did not do as it should.
 func (f *family) sweep() {
 	f.mu.Lock()
-	ns := f.ns
+	spaces := f.spaces
 	known := map[int]bool{}
 	for s := range f.members {
 		known[s.pid] = true
@@ -163,19 +192,19 @@ func (f *family) sweep() {
 	}
 	f.mu.Unlock()
 	entries, err := os.ReadDir("/proc")
-	if err != nil || ns == "" {
+	if err != nil {
 		return
 	}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || known[pid] || namespaceOf(pid, "pid") != ns {
+		if err != nil || known[pid] || !slices.Contains(spaces, namespaceOf(pid, "pid")) {
 			continue
 		}
 		handle, err := unix.PidfdOpen(pid, 0)
 		if err != nil {
 			continue
 		}
-		if namespaceOf(pid, "pid") == ns { // the handle is of the one that was looked at
+		if slices.Contains(spaces, namespaceOf(pid, "pid")) { // the handle is of the one that was looked at
 			_ = unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0)
 			waitHandle(handle, dying)
 		}

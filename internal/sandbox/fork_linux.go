@@ -17,9 +17,10 @@ import (
 // forkRequest is what the zygote is told of a session.
 type forkRequest struct {
 	ID      uint32            `json:"id"`
+	First   bool              `json:"first"`   // of this zygote
 	User    int               `json:"uid"`     // as the zygote sees it; 0 = stay
 	Folders [2]string         `json:"folders"` // working folder, temporary folder
-	Env     map[string]string `json:"env"`
+	Env     map[string]string `json:"env"`     // nil = the zygote's
 	Binds   [][2]string       `json:"binds"`
 	Limits  forkLimits        `json:"limits"`
 }
@@ -82,6 +83,7 @@ func (z *Zygote) ask(s *session, cfg SessionConfig) (err error) {
 			s.hangUp()
 			z.forget(s)
 			z.users.give(slot)
+			s.group.close()
 			if s.dir != "" {
 				os.RemoveAll(s.dir)
 			}
@@ -101,7 +103,13 @@ func (z *Zygote) ask(s *session, cfg SessionConfig) (err error) {
 	if err := z.enter(s); err != nil {
 		return err
 	}
-	if err := z.control.send(z.request(s, cfg), int(theirs.Fd()), int(w.Fd())); err != nil {
+	s.makeGroup()
+	fds := []int{int(theirs.Fd()), int(w.Fd())}
+	for _, door := range s.group.doors() {
+		defer door.Close()
+		fds = append(fds, int(door.Fd()))
+	}
+	if err := z.control.send(z.request(s, cfg), fds...); err != nil {
 		return fmt.Errorf("sandbox: %w: %w", ErrZygote, err)
 	}
 	return nil
@@ -139,7 +147,7 @@ func (z *Zygote) hostUser(s *session) int {
 }
 
 func (z *Zygote) request(s *session, cfg SessionConfig) forkRequest {
-	r := forkRequest{ID: s.id, Folders: [2]string{"/work", "/tmp"}, Binds: [][2]string{}}
+	r := forkRequest{ID: s.id, First: s.id == 1, Folders: [2]string{"/work", "/tmp"}, Binds: [][2]string{}}
 	if z.users.first != 0 {
 		r.User = insideFirst + s.family.slot
 		if z.level == LevelFiltered {
@@ -148,8 +156,8 @@ func (z *Zygote) request(s *session, cfg SessionConfig) forkRequest {
 	}
 	if s.dir != "" {
 		r.Folders = [2]string{filepath.Join(s.dir, "work"), filepath.Join(s.dir, "tmp")}
+		r.Env = environment(r.Folders[1], r.Folders[1])
 	}
-	r.Env = environment(r.Folders[1], r.Folders[1])
 	for _, b := range cfg.Binds {
 		r.Binds = append(r.Binds, [2]string{b.Source, b.Target})
 	}
@@ -193,34 +201,53 @@ func (s *session) open(ctx context.Context, cfg SessionConfig) error {
 		return &isolationError{level: s.z.level, step: h.Failed}
 	}
 	want := expectation{
-		level: s.z.level, zygote: s.z.Pid(), uid: s.z.hostUser(s), proc: h.Ready.Proc,
+		level: s.z.level, outside: s.z.outside, uid: s.z.hostUser(s), proc: h.Ready.Proc,
 		bounded: s.z.level == LevelNamespaces || s.z.users.first != 0, readOnly: s.z.plan.Binds,
 	}
 	for _, b := range cfg.Binds {
 		want.readOnly = append(want.readOnly[:len(want.readOnly):len(want.readOnly)], b.Target)
 	}
-	if err := want.verify(s.pid); err != nil {
+	spaces, err := want.verify(s.pid)
+	if err == nil {
+		err = s.family.settle(spaces)
+	}
+	if err != nil {
 		return fmt.Errorf("sandbox: the session is not confined as it should be: %w", err)
 	}
 	s.want, s.shook = want, h
-	s.family.settle(s.pid)
-	s.report = s.describe(h, s.enterCgroup())
+	s.report = s.describe(h, s.enterGroup())
 	return nil
 }
 
-// enterCgroup returns why there is no cgroup for a limit.
-func (s *session) enterCgroup() []string {
+// makeGroup makes the cgroup of a session.
+func (s *session) makeGroup() {
 	if s.z.groups == nil {
-		return []string{"memory cgroup: not wanted"}
+		s.ungrouped = []string{"memory cgroup: not wanted"}
+		return
 	}
-	c, err := s.z.groups.session(s.id, s.pid, s.limits)
+	c, err := s.z.groups.session(s.id, s.limits)
+	s.setGroup(c, err)
+}
+
+func (s *session) setGroup(c *cgroup, err error) {
+	s.ungrouped = s.z.groups.missing
 	if err != nil {
-		return []string{fmt.Sprintf("memory cgroup: %v", err)}
+		s.ungrouped = []string{fmt.Sprintf("memory cgroup: %v", err)}
 	}
 	s.mu.Lock()
 	s.group = c
 	s.mu.Unlock()
-	return s.z.groups.missing
+}
+
+// enterGroup returns why there is no cgroup for a limit.
+func (s *session) enterGroup() []string {
+	if s.group != nil {
+		if err := s.group.enter(s.pid); err != nil {
+			s.group.close()
+			s.setGroup(nil, err)
+		}
+	}
+	return s.ungrouped
 }
 
 // describe words what was verified.

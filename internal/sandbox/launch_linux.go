@@ -53,7 +53,8 @@ func environment(tmp, home string) map[string]string {
 // launch starts the process and waits until it has preloaded.
 func launch(ctx context.Context, cfg Config, level Level, preload []string) (_ *Zygote, err error) {
 	z := &Zygote{
-		cfg: cfg, level: level, trace: &tail{}, sessions: map[uint32]*session{}, done: make(chan struct{}),
+		cfg: cfg, level: level, trace: &tail{}, sessions: map[uint32]*session{}, spaces: map[string]*family{},
+		done: make(chan struct{}),
 	}
 	if z.self, err = readSelf(); err != nil {
 		return nil, fmt.Errorf("sandbox: reading own status: %w", err)
@@ -256,6 +257,12 @@ func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
 	z.noProc = m.Ready.NoProc
 	if z.level == LevelFiltered && m.Ready.Landlock < minLandlock {
 		return &isolationError{level: z.level, step: fmt.Sprintf("Landlock: the kernel has version %d, %d is needed", m.Ready.Landlock, minLandlock)}
+	}
+	if z.outside, err = outsiders(os.Getpid(), z.Pid()); err != nil {
+		return fmt.Errorf("sandbox: looking at the namespaces of the warm parent: %w", err)
+	}
+	if z.noProc != "" { // then sessions stay in the zygote's
+		delete(z.outside, namespaceOf(z.Pid(), "user"))
 	}
 	st, err := readStatus(z.cmd.Process.Pid)
 	if err != nil || st["Threads"] != "1" {

@@ -84,7 +84,8 @@ func (a *admission) admit(l *listener, n notification) (err error) {
 	if !l.waits(n) {
 		return errors.New("the child has gone")
 	}
-	missing := a.fork.enterCgroup()
+	a.fork.makeGroup()
+	missing := a.fork.enterGroup()
 	if err := a.fork.limitCPU(a.parent); err != nil {
 		return fmt.Errorf("limiting the child: %w", err)
 	}
@@ -115,7 +116,8 @@ func (a *admission) verify(pid int) error {
 			return fmt.Errorf("the child has another %s namespace", kind)
 		}
 	}
-	return a.fork.want.verify(pid)
+	_, err = a.fork.want.verify(pid)
+	return err
 }
 
 // limitCPU leaves the fork what its parent has not used up of its time.

@@ -312,7 +312,8 @@ def look():
     for fd in range(256):
         try: os.fstat(fd)
         except OSError: continue
-        names[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        name = os.readlink(f"/proc/self/fd/{fd}")
+        if name != "/dev/urandom": names[fd] = name # CPython keeps it open where it was built without getrandom
     return names
 print(look())`
 	f := liveFork(t, b)

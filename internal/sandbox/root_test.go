@@ -53,22 +53,30 @@ func TestVerifyRefuses(t *testing.T) {
 	z := start(t, Config{Level: LevelNamespaces})
 	b := fork(t, z, SessionConfig{})
 	good := expectation{
-		level: LevelNamespaces, zygote: z.Pid(), uid: z.hostUser(b.Process.(*session)), proc: true, bounded: true, readOnly: z.plan.Binds,
+		level: LevelNamespaces, outside: z.outside, uid: z.hostUser(b.Process.(*session)), proc: true, bounded: true, readOnly: z.plan.Binds,
 	}
-	if err := good.verify(b.Pid()); err != nil {
-		t.Fatalf("a good session: %v", err)
+	spaces, err := good.verify(b.Pid())
+	if err != nil || len(spaces) != len(sessionNamespaces) {
+		t.Fatalf("a good session: %v, %v", spaces, err)
 	}
-	if err := good.verify(os.Getpid()); err == nil || !strings.Contains(err.Error(), "want") {
+	if err := (&family{z: z}).settle(spaces[2:3]); err == nil || !strings.Contains(err.Error(), "another session") {
+		t.Errorf("a namespace of another session: %v", err)
+	}
+	theirs, err := outsiders(b.Pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := good.verify(os.Getpid()); err == nil || !strings.Contains(err.Error(), "want") {
 		t.Errorf("this process: %v", err)
 	}
 	for name, bad := range map[string]func(*expectation){
 		"user ids":            func(e *expectation) { e.uid++ },
 		"was not asked for":   func(e *expectation) { e.readOnly = nil },
-		"namespace is shared": func(e *expectation) { e.zygote = b.Pid() },
+		"namespace is shared": func(e *expectation) { e.outside = theirs },
 	} {
 		e := good
 		bad(&e)
-		if err := e.verify(b.Pid()); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := e.verify(b.Pid()); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -77,7 +85,13 @@ func TestVerifyRefuses(t *testing.T) {
 		t.Errorf("the host's mounts: %v", err)
 	}
 	f := expectation{level: LevelFiltered, uid: os.Geteuid()}
-	if err := f.verify(z.Pid()); err == nil {
+	if _, err := f.verify(z.Pid()); err == nil {
 		t.Error("the zygote passes for a session")
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&family{z: z}).settle(spaces); err != nil {
+		t.Errorf("namespaces of a session that was closed: %v", err)
 	}
 }

@@ -32,8 +32,10 @@ type session struct {
 	output *os.File
 	dir    string
 	group  *cgroup
-	report Report
-	pid    int
+	// ungrouped says why there is no cgroup for a limit.
+	ungrouped []string
+	report    Report
+	pid       int
 
 	forked chan struct{} // closed when handle is set, or the zygote has ended
 	exited chan struct{} // closed when exit and waitErr are set

@@ -15,16 +15,27 @@ var sessionNamespaces = []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "
 // expectation is what a session must be seen to be.
 type expectation struct {
 	level    Level
-	zygote   int  // its pid
-	uid      int  // as this program sees it
-	bounded  bool // it could drop its bounding set; under no_new_privs that is a second wall only
+	outside  map[string]bool // the namespaces of this program and of the zygote, by name
+	uid      int             // as this program sees it
+	bounded  bool            // it could drop its bounding set; under no_new_privs that is a second wall only
 	proc     bool
 	readOnly []string // mounts of the host
 }
 
 // verify looks at a process from outside. What the process says about itself
-// is not asked.
-func (e expectation) verify(pid int) error {
+// is not asked. It returns the namespaces that the process is in, by name.
+func (e expectation) verify(pid int) ([]string, error) {
+	if err := e.status(pid); err != nil || e.level != LevelNamespaces {
+		return nil, err
+	}
+	spaces, err := e.namespaces(pid)
+	if err == nil {
+		err = e.mounts(pid)
+	}
+	return spaces, err
+}
+
+func (e expectation) status(pid int) error {
 	st, err := readStatus(pid)
 	if err != nil {
 		return err
@@ -44,36 +55,38 @@ func (e expectation) verify(pid int) error {
 	if ids := strings.Fields(st["Uid"]); len(ids) != 4 || slices.ContainsFunc(ids, func(s string) bool { return s != id }) {
 		return fmt.Errorf("user ids are %q, want %s", st["Uid"], id)
 	}
-	if e.level != LevelNamespaces {
-		return nil
-	}
-	if err := e.namespaces(pid); err != nil {
-		return err
-	}
-	return e.mounts(pid)
+	return nil
 }
 
-func (e expectation) namespaces(pid int) error {
+func (e expectation) namespaces(pid int) (spaces []string, err error) {
 	for _, kind := range sessionNamespaces {
 		own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		others := []string{"self", strconv.Itoa(e.zygote)}
-		if kind == "user" && !e.proc {
-			others = others[:1] // without /proc a session stays in the zygote's
+		if e.outside[own] {
+			return nil, fmt.Errorf("the %s namespace is shared", kind)
 		}
-		for _, other := range others {
-			theirs, err := os.Readlink(fmt.Sprintf("/proc/%s/ns/%s", other, kind))
-			if err != nil {
-				return err
-			}
-			if own == theirs {
-				return fmt.Errorf("the %s namespace is shared", kind)
-			}
+		if kind != "user" || e.proc {
+			spaces = append(spaces, own)
 		}
 	}
-	return nil
+	return spaces, nil
+}
+
+// outsiders names the namespaces of processes.
+func outsiders(pids ...int) (map[string]bool, error) {
+	names := map[string]bool{}
+	for _, pid := range pids {
+		for _, kind := range sessionNamespaces {
+			name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+			if err != nil {
+				return nil, err
+			}
+			names[name] = true
+		}
+	}
+	return names, nil
 }
 
 // mounts checks that nothing of the host is in view that was not asked for,

@@ -30,8 +30,9 @@ type Zygote struct {
 	groups   *cgroups // nil = not wanted
 	folder   *folder  // of the sessions; nil at LevelNamespaces
 	noProc   string
-	size     int64    // of its address space, bytes
-	missing  []string // why the level is no higher
+	outside  map[string]bool // namespaces that no session may be in
+	size     int64           // of its address space, bytes
+	missing  []string        // why the level is no higher
 	report   Report
 	warnings []string
 
@@ -39,7 +40,8 @@ type Zygote struct {
 	next     uint32
 	sessions map[uint32]*session
 	ended    bool
-	spare    *session // opened by Start, until the first Fork
+	spare    *session           // opened by Start, until the first Fork
+	spaces   map[string]*family // whose a namespace is, by name
 
 	readers   sync.WaitGroup
 	done      chan struct{}

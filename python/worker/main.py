@@ -29,6 +29,7 @@ _DONE = encode(
     {"error": None, "interrupted": False, "stdout_cut": 0, "stderr_cut": 0, "full_output": "", "warnings": []}
 )
 _NAME_SIZE = struct.Struct("<BH")
+_MODULES = [name for name in sys.modules if name.partition(".")[0] == "strands_worker"]  # this one is the last
 _recursion_limit = sys.getrecursionlimit()
 _set_recursion_limit = sys.setrecursionlimit
 _get_recursion_limit = sys.getrecursionlimit
@@ -89,8 +90,8 @@ class _Session:
     def serve(self) -> None:
         self._hello()
         # The model has no business here, and pickling finds nothing of ours.
-        for name in [n for n in sys.modules if n.partition(".")[0] == "strands_worker"]:
-            del sys.modules[name]
+        for name in _MODULES:
+            sys.modules.pop(name, None)
         while True:
             try:
                 kind, body = self._calls.next_request()

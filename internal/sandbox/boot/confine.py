@@ -53,10 +53,9 @@ def _mount_binds(session: "dict[str, Any]", trees: "list[int]") -> None:
     kernel.mount("", "/mnt", "", kernel.BIND | kernel.REMOUNT | kernel.RDONLY | _TMPFS)
 
 
-def _enter_namespaces(session: "dict[str, Any]", has_proc: bool, host_view: int) -> None:
-    kernel.unshare(
-        kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWNET | kernel.NEWCGROUP, "unsharing namespaces"
-    )
+def _enter_namespaces(session: "dict[str, Any]", has_proc: bool, host_view: int, keeper: int) -> None:
+    kernel.setns(keeper, kernel.READY_MADE, "entering the session's namespaces")
+    kernel.unshare(kernel.NEWNS | kernel.NEWCGROUP, "unsharing namespaces")
     trees = _bind_trees(session["binds"], host_view) if session["binds"] else []
     if has_proc:
         root.mount_proc("/proc")
@@ -156,9 +155,12 @@ def _check_readable(paths: "list[str]") -> None:
 
 
 def confine(
-    config: "dict[str, Any]", session: "dict[str, Any]", state: "dict[str, Any]"
+    config: "dict[str, Any]", session: "dict[str, Any]", state: "dict[str, Any]", keeper: int
 ) -> "tuple[dict[str, Any], int]":
-    """Confines this process as the level of config says. Returns what the host cannot see, and the filter's listener."""
+    """Confines this process as the level of config says, in the namespaces of its keeper where there are any.
+
+    Returns what the host cannot see, and the filter's listener.
+    """
     filtered = config["level"] == "filtered"
     notes: "dict[str, Any]" = {"no_fork": ""}
     os.setsid()  # kill(0) must not reach the neighbours
@@ -166,20 +168,22 @@ def confine(
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # else ended forks are zombies until the next one
     kernel.set_name("python-session")
     if not filtered:
-        _enter_namespaces(session, state["proc"], state["host_view"])
+        _enter_namespaces(session, state["proc"], state["host_view"], keeper)
     os.chdir(session["folders"][0])
     os.umask(0o022)
     kernel.close_from(4)
-    kernel.bound_capabilities(0)  # while it may: a change of user takes the right to
+    own_namespace = not filtered and state["proc"]
+    if not own_namespace:
+        kernel.bound_capabilities(0)  # while it may: a change of user takes the right to
     if session["uid"]:
         kernel.become(session["uid"], session["uid"])
-    notes["own_user"] = bool(session["uid"])
-    if not filtered and state["proc"]:
+    if own_namespace:
         _own_user_namespace()
-        kernel.bound_capabilities(0)
-        notes["own_user"] = True
+        kernel.bound_capabilities(0)  # now, because a new user namespace has all again
+    notes["own_user"] = own_namespace or bool(session["uid"])
     kernel.set_capabilities(0)
-    _check_readable(config["required"])
+    if session["first"]:
+        _check_readable(config["required"])
     limits = dict(session["limits"])
     if not notes["own_user"]:
         limits["threads"] = -1  # it would count every process of the user

@@ -13,6 +13,7 @@ DETACH = 2
 THREAD = 0x00010000
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
+READY_MADE = NEWUTS | NEWIPC | NEWNET  # namespaces that a session gets from its keeper, as it does that of pids
 
 # prctl(2)
 SET_PDEATHSIG, SET_DUMPABLE, SET_NAME, CAPBSET_DROP = 1, 4, 15, 24
@@ -30,6 +31,8 @@ MOVE_MOUNT_F_EMPTY_PATH = 4
 NUMBERS: dict[str, int] = {}
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_prctl = _libc["prctl"]
+_prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 
 class StepError(Exception):
@@ -103,8 +106,7 @@ def pidfd_open(pid: int) -> int:
 
 
 def prctl(option: int, *args: int) -> int:
-    words = [ctypes.c_ulong(a) for a in (*args, 0, 0, 0, 0)[:4]]
-    return _libc.prctl(ctypes.c_int(option), *words)
+    return _prctl(option, *(*args, 0, 0, 0, 0)[:4])
 
 
 def set_name(name: str) -> None:

@@ -7,7 +7,6 @@ descriptors ride on the first byte of a frame.
 import base64
 import errno
 import faulthandler
-import gc
 import importlib
 import json
 import os
@@ -28,8 +27,10 @@ import _sandbox_keeper as keeper
 import _sandbox_kernel as kernel
 import _sandbox_landlock as landlock
 import _sandbox_root as root
+import _sandbox_share as share
 
 CONTROL = 3
+PAUSE = 50  # milliseconds without a request
 MAX_FDS = 8
 KEEP_CAPABILITIES = sum(1 << c for c in (0, 1, 3, 5, 6, 7, 8))  # CHOWN DAC_OVERRIDE FOWNER KILL SETGID SETUID SETPCAP
 
@@ -95,7 +96,7 @@ def _isolate(config: "Frame") -> "Frame":
     state["no_proc"] = root.build(config["root"])
     state["proc"] = state["no_proc"] == ""
     kernel.set_host_name("sandbox")
-    state["keepers"] = keeper.Keepers(state["pid_ns"], config["remembered"])
+    state["keepers"] = keeper.Keepers(config["remembered"])
     return state
 
 
@@ -117,11 +118,13 @@ def _import_all(config: "Frame", define: "Callable[[str, str], ModuleType]") -> 
 
 
 def _reseed() -> None:
-    """A fork continues the parent's generators: every session would draw the same numbers."""
-    if "random" in sys.modules:
-        sys.modules["random"].seed()
-    if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed()
+    """A fork continues the parent's generators: every session would draw the same numbers.
+
+    Module random sees to itself. The state of numpy's is set because its way to a seed of its own is long.
+    """
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.set_state(("MT19937", memoryview(os.urandom(4 * 624)).cast("I"), 624))
 
 
 def _forget_folders() -> None:
@@ -134,6 +137,14 @@ def _forget_folders() -> None:
             clear()
 
 
+def _enter(doors: "list[int]") -> None:
+    for door in doors:
+        try:
+            os.write(door, b"0")
+        except OSError:
+            pass  # the host looks, and does it the long way
+
+
 class Zygote:
     def __init__(self, control: Control, config: "Frame", state: "Frame") -> None:
         self.control, self.config, self.state = control, config, state
@@ -142,10 +153,18 @@ class Zygote:
         self.poll.register(control.socket, select.POLLIN)
         module, _, function = config["entry"].partition(":")
         self.entry = getattr(sys.modules[module], function)
+        self.shared = False
+
+    def share(self) -> None:
+        share.share()
+        self.shared = True
 
     def serve(self) -> None:
         while True:
-            for fd, _ in self.poll.poll():
+            ready = self.poll.poll(None if self.shared else PAUSE)
+            if not ready:
+                self.share()
+            for fd, _ in ready:
                 if fd in self.children:
                     self.reap(fd)
                 else:
@@ -163,14 +182,14 @@ class Zygote:
         self.control.send({"exited": number, "status": status, "cpu": cpu})
 
     def fork(self, session: "Frame", fds: "list[int]") -> None:
-        """Forks the session; fds are its socket and its output. The host gets handles of it and of its keeper."""
+        """Forks the session; fds are its socket, its output, and the doors of its cgroups. The host gets handles of it and of its keeper."""
         handles = []
         if self.config["level"] != "filtered":
             handles.append(self.state["keepers"].take())
             kernel.setns(handles[0], kernel.NEWPID, "entering the pid namespace")
         pid = os.fork()
         if pid == 0:
-            self.become(session, fds)
+            self.become(session, fds, *handles)
         if handles:
             kernel.setns(self.state["pid_ns"], kernel.NEWPID, "returning to the pid namespace")
         pidfd = kernel.pidfd_open(pid)
@@ -180,29 +199,27 @@ class Zygote:
         for handle in handles:
             os.close(handle)
 
-    def become(self, session: "Frame", fds: "list[int]") -> NoReturn:
+    def become(self, session: "Frame", fds: "list[int]", keeper: int = -1) -> NoReturn:
         """Turns this fork into the session. Never returns into the parent's code."""
         code = 1
         try:
             self.control.socket.detach()
+            _enter(fds[2:])
             os.dup2(fds[0], CONTROL, inheritable=False)
             os.dup2(fds[1], 1)
             os.dup2(fds[1], 2)
             listener = -1
             try:
-                notes, listener = confine.confine(self.config, session, self.state)
+                notes, listener = confine.confine(self.config, session, self.state, keeper)
                 answer = {"ready": notes}
             except BaseException as e:
                 answer = {"failed": str(e) or type(e).__name__}
-            os.environ.update(session["env"])
-            _forget_folders()
+            os.environ.update(session["env"] or ())
             _reseed()
             faulthandler.enable(2)
             _hand_over(answer, listener)
             if "ready" in answer:
-                entry = self.entry
-                _forget_bootstrap()
-                entry(CONTROL)
+                self.entry(CONTROL)
                 code = 0
         except BaseException:
             traceback.print_exc()
@@ -255,6 +272,7 @@ def _hand_over(answer: "Frame", listener: int) -> None:
 
 
 def _forget_bootstrap() -> None:
+    """Sessions have no business here."""
     for name in [n for n in sys.modules if n.startswith("_sandbox_")]:
         del sys.modules[name]
 
@@ -281,9 +299,11 @@ def main(config: "Frame", define: "Callable[[str, str], ModuleType]") -> None:
         os._exit(1)
     if config["level"] != "filtered":
         kernel.unmount("/tmp")
-    gc.collect()
-    gc.freeze()
     zygote = Zygote(control, config, state)
+    _forget_folders()
+    _forget_bootstrap()
+    if config["preload"]:
+        zygote.share()  # else the first session, which is on its way, would wait for what it does not gain
     control.send({"ready": {"no_proc": state["no_proc"], "landlock": state["landlock"]}})
     try:
         zygote.serve()
