@@ -52,7 +52,7 @@ func options(pandas bool) python.Options {
 	}) (int, error) {
 		return in.A + in.B, nil
 	})
-	fetch := strands.NewTool("fetch", "The data.", func(context.Context, struct{}) ([]byte, error) { return payload, nil })
+	fetch := strands.NewTool("fetch", "The data.", func(context.Context, struct{}) (python.Bytes, error) { return payload, nil })
 	o := python.Options{
 		Libraries:  []string{"*"},
 		Limits:     python.Limits{HostCalls: -1},
