@@ -155,8 +155,9 @@ func (f Functions) Tools() []strands.Tool { return f.tools }
 // Instructions is what the server says of them.
 func (f Functions) Instructions() string { return f.instructions }
 
-// Close ends the connection, and the server when it is a program. A second
-// call does nothing.
+// Close ends the connection, and the server when it is a program: one that does
+// not end by itself within two seconds is ended by a signal, which is no error.
+// A second call does nothing.
 func (p *Provider) Close() error {
 	p.mu.Lock()
 	session, l, was := p.session, p.link, p.closed
@@ -166,7 +167,11 @@ func (p *Provider) Close() error {
 	if session == nil || was {
 		return nil
 	}
-	if err := l.wire.part(session.Close); err != nil && !errors.Is(err, sdk.ErrConnectionClosed) {
+	err := l.wire.part(session.Close)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == -1 {
+		return nil // it took its time to end, and was ended by a signal
+	}
+	if err != nil && !errors.Is(err, sdk.ErrConnectionClosed) {
 		return fmt.Errorf("closing MCP server %s: %w", p.s.Name, err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -192,6 +193,24 @@ func TestHungServerDoesNotHang(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 	})
+}
+
+// A server that does not end by itself is ended, and Close is content.
+func TestCloseEndsAStubbornServer(t *testing.T) {
+	p := stdio(t, mcp.Server{})
+	pid, err := call(t, find(t, p, "pid"), `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("kill", "-STOP", pid.Text()).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if out, err := exec.Command("kill", "-0", pid.Text()).CombinedOutput(); err == nil {
+		t.Errorf("the server lives on: %s", out)
+	}
 }
 
 func TestDeadServerIsStartedAgain(t *testing.T) {
