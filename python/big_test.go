@@ -237,6 +237,41 @@ assert await all() == [True] * 5`)
 	})
 }
 
+// TestBigDataWhileAPersonIsAsked: a snippet whose other threads send big data
+// can be stopped, and goes on with all of it.
+func TestBigDataWhileAPersonIsAsked(t *testing.T) {
+	var got []blobs
+	calls := 0
+	tools := append(blobTools(&got), approve(t, &calls))
+	a, _ := agentOf(t, python.ToolConfig{Options: python.Options{Namespaces: []python.Namespace{{Functions: tools}}}, KeepState: true}, code(`
+import threading
+begun = threading.Semaphore(0)
+lengths = []
+def send():
+    for i in range(40):
+        lengths.append(put("x", b"", bytes(2_000_000 + i), b""))
+        begun.release()
+threads = [threading.Thread(target=send) for _ in range(2)]
+for t in threads: t.start()
+for _ in range(3): begun.acquire()
+answer = transfer(5)
+for t in threads: t.join()
+print(answer, len(lengths), sum(lengths))`), done)
+	s := a.NewSession()
+	res, err := s.Ask(t.Context(), "go")
+	if err != nil || res.StopReason != strands.StopInterrupt || len(res.Interrupts) != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if _, err = strands.Collect(s.Run(t.Context(), strands.Input{
+		Responses: []strands.InterruptResponse{{ID: res.Interrupts[0].ID, Response: "yes"}},
+	})); err != nil {
+		t.Fatal(err)
+	}
+	if answers := answersOf(s); answers[0] != "STDOUT:\nmoved 80 160001560" || len(got) != 80 {
+		t.Errorf("%q, %d calls", answers, len(got))
+	}
+}
+
 // TestHoardedReplies: who does not take the big data of its replies, and keeps
 // their descriptors, keeps what is in the sockets, and no more than the calls
 // that may be in flight.

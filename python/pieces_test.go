@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/strandsgo/strands"
@@ -66,5 +67,45 @@ assert x == 100_000 and len(y[1]) == 100_000`)
 	}
 	if s.wire.ledger.held != 0 {
 		t.Errorf("%d bytes are still on the books", s.wire.ledger.held)
+	}
+}
+
+// fickle is big data that is not the same each time.
+type fickle struct{ sizes *[]int }
+
+func (fickle) MIME() string { return bytesMIME }
+
+func (f fickle) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(make([]byte, (*f.sizes)[0]))
+	*f.sizes = (*f.sizes)[1:]
+	return int64(n), err
+}
+
+// TestDataOfAnotherSize is an exception, and nothing of it is taken for other
+// data.
+func TestDataOfAnotherSize(t *testing.T) {
+	sizes := []int{300_000, 300_001, 300_000, 299_999, 300_000, 0, 300_000, 300_000, 100, 101}
+	get := strands.NewTool("get", "Gives.", func(context.Context, struct{}) (fickle, error) { return fickle{&sizes}, nil })
+	e := &Exec{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	defer e.Close()
+	s, err := e.Open(t.Context(), Options{Namespaces: []Namespace{{Functions: []strands.Tool{get}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := mustExec(t, s, `
+said = []
+for _ in range(5):
+    try:
+        said.append(get() == bytes(300_000))
+    except (OSError, RuntimeError) as e:
+        said.append(str(e))
+print("\n".join(map(str, said)))`)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	const cut, size = "of 300000 bytes from the host ", "big data has not the size that it had before"
+	lines := strings.Split(strings.TrimSpace(res.Stdout), "\n")
+	if len(lines) != 5 || !strings.HasPrefix(lines[0], cut) || !strings.HasPrefix(lines[1], cut) || !strings.HasPrefix(lines[2], cut) || lines[3] != "True" || lines[4] != size {
+		t.Errorf("said %q", lines)
 	}
 }

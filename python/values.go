@@ -128,7 +128,7 @@ func isPlain(t reflect.Type) bool {
 
 // special says whether the type has a form of its own.
 func special(t reflect.Type) bool {
-	return t == timeType || t == rawType || isDecimal(t) || t.Implements(marshalerType) || t.Implements(textType)
+	return t == timeType || t == rawType || isDecimal(t) || t.Implements(marshalerType) || t.Implements(textType) || t.Implements(bulkType)
 }
 
 // isDecimal recognises decimal types of libraries by their name: they marshal
