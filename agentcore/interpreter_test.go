@@ -183,6 +183,7 @@ func TestInterpreterSessions(t *testing.T) {
 }
 
 func TestInterpreterRenewsWhatHasExpired(t *testing.T) {
+	t.Parallel()
 	v := newService(t)
 	// On a machine that stands still a session ends before what it was opened
 	// for has been done: then one that lives longer is tried.

@@ -197,6 +197,7 @@ func TestHungServerDoesNotHang(t *testing.T) {
 
 // A server that does not end by itself is ended, and Close is content.
 func TestCloseEndsAStubbornServer(t *testing.T) {
+	t.Parallel()
 	p := stdio(t, mcp.Server{})
 	pid, err := call(t, find(t, p, "pid"), `{}`)
 	if err != nil {

@@ -71,6 +71,7 @@ func TestReconnectOverHTTP(t *testing.T) {
 
 // A server that stops answering holds up neither runs nor Close.
 func TestServerThatHangs(t *testing.T) {
+	t.Parallel()
 	server := newServer()
 	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil)
 	var hangs atomic.Bool
@@ -107,6 +108,7 @@ func TestServerThatHangs(t *testing.T) {
 
 // One that does not even read: what is written to it must not wait for ever.
 func TestServerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	p := stdio(t, mcp.Server{Logger: slog.New(slog.DiscardHandler)})
 	pid, err := call(t, find(t, p, "pid"), `{}`)
 	if err != nil {
