@@ -133,7 +133,7 @@ def _bytes(size: int, fill: Callable[[memoryview], None]) -> bytes:
     if _new_bytes is False:
         try:
             _new_bytes = _NewBytes()
-        except (ImportError, AttributeError, OSError):
+        except Exception:  # whatever a system lacks, or the model made of ctypes
             _new_bytes = None
     if _new_bytes is not None:
         return _new_bytes(size, fill)

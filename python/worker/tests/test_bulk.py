@@ -1,5 +1,6 @@
 """Big data: what is packed, and what is read, where nothing else is installed."""
 
+import ctypes
 import os
 import socket
 import sys
@@ -108,6 +109,14 @@ class Read(unittest.TestCase):
         self.addCleanup(setattr, bulk, "_new_bytes", bulk._new_bytes)
         bulk._new_bytes = None
         self.assertEqual(bulk._bytes(3, fill), b"a\0z")
+
+    def test_a_ctypes_that_the_model_replaced(self):
+        self.addCleanup(setattr, bulk, "_new_bytes", bulk._new_bytes)
+        self.addCleanup(sys.modules.__setitem__, "ctypes", ctypes)
+        sys.modules["ctypes"] = types.SimpleNamespace(pythonapi=None, c_void_p=1, c_ssize_t=1)
+        bulk._new_bytes = False
+        self.assertEqual(bulk._bytes(2, lambda into: into.__setitem__(0, 65)), b"A\0")
+        self.assertIsNone(bulk._new_bytes)
 
     def test_more_than_there_is_memory_for(self):
         for make in (bulk._memory, lambda n: bulk._bytes(n, lambda into: None)):
