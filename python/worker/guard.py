@@ -15,6 +15,11 @@ from typing import Any, Callable, Iterable, Iterator
 
 from strands_worker.interrupts import Interrupts
 
+try:
+    import _sitebuiltins  # here, where it is done once for all sessions
+except ImportError:
+    _sitebuiltins = None  # type: ignore[assignment]
+
 _import = BUILTINS["__import__"]
 _modules = sys.modules
 _FUNCTIONS = ("__import__", "import_module")
@@ -163,11 +168,9 @@ def _nodes(tree: Any) -> Iterator[Any]:
 
 def _site_builtins() -> dict[str, Any]:
     """help, exit and quit, which an interpreter without site does not have."""
-    try:
-        import _sitebuiltins
-    except ImportError:
+    if _sitebuiltins is None:
         return {}
-    made = {"help": _sitebuiltins._Helper()}
+    made: dict[str, Any] = {"help": _sitebuiltins._Helper()}
     for name in ("exit", "quit"):
         made[name] = _sitebuiltins.Quitter(name, "the end of the code")
     return {name: value for name, value in made.items() if not hasattr(builtins, name)}
