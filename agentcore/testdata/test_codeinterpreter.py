@@ -94,10 +94,10 @@ class Session(unittest.TestCase):
 
     def test_command_does_not_wait_for_what_it_leaves(self):
         begin = time.monotonic()
-        out, _, status = self.call("command", "sleep 30 & echo $!")
+        out, _, status = self.call("command", "sleep 300 & echo $!")
         os.kill(int(out), 9)
         self.assertEqual(status, 0)
-        self.assertLess(time.monotonic() - begin, 20)
+        self.assertLess(time.monotonic() - begin, 120)
 
     def test_tasks(self):
         self.ask("start", "t1", "echo x; exit 2")

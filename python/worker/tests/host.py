@@ -72,7 +72,7 @@ class Host:
             self.ours, theirs, fds = (our_in, our_out), (their_in, their_out), f"{their_in} {their_out}"
         else:
             ours, theirs_socket = socket.socketpair()
-            ours.settimeout(30)
+            ours.settimeout(300)
             self.write, self.read_some = ours.sendall, ours.recv
             self.ours, theirs, fds = (ours,), (theirs_socket.fileno(),), str(theirs_socket.fileno())
         self.output = open(os.path.join(self.dir.name, "output"), "w+b")
@@ -104,7 +104,7 @@ class Host:
         for end in self.ours:
             os.close(end) if isinstance(end, int) else end.close()
         try:
-            code = self.process.wait(5)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
@@ -144,8 +144,8 @@ class Host:
         self.send(kind, run + body)
         return run
 
-    def run(self, code, interrupts=(), on_frame=None):
-        """Run a snippet; interrupts are seconds after which SIGINT is sent."""
+    def run(self, code, interrupts=(), on_frame=None, patience=60):
+        """Run a snippet; interrupts are seconds after which SIGINT is sent, then patience to killing."""
         run = self.request(b"E", code.encode("utf-8", "surrogatepass"))
         result = Result()
         out, err = [], []
@@ -153,10 +153,11 @@ class Host:
 
         def interrupt():
             for delay in interrupts:
-                if over.wait(delay):
-                    return
+                for _ in range(20):  # so that a machine that stands still takes a slice and not all
+                    if over.wait(delay / 20):
+                        return
                 self.process.send_signal(signal.SIGINT)
-            if interrupts and not over.wait(3):
+            if interrupts and not over.wait(patience):
                 self.process.kill()  # as a driver would
 
         timer = threading.Thread(target=interrupt)

@@ -1,6 +1,7 @@
 """Host functions: native to Python, from every thread and every loop."""
 
 import json
+import threading
 import time
 import unittest
 
@@ -21,7 +22,7 @@ class Functions(Case):
                               function(10, "count", "n: int", stream=True), function(11, "slow", "n: float"),
                               function(12, "odd", "class: str", "max-rows: int = 5", "last: int"),
                               function(13, "endless", stream=True), function(14, "broken", stream=True),
-                              function(15, "noargs", returns="list[int]")],
+                              function(15, "noargs", returns="list[int]"), function(16, "meet")],
                 "objects": [{"name": "docs", "doc": "The documents.", "methods": [function(20, "search", "query: str", "limit: int = 3", returns="list[str]", doc="Find.")]}],
             },
         ],
@@ -39,6 +40,7 @@ class Functions(Case):
             13: self.endless,
             14: self.broken,
             15: lambda a: [1, 2],
+            16: lambda a: self.all.wait(60),
             20: lambda a: self.note(a) or ["hit"] * a.get("limit", 3),
         }
         super().setUp()
@@ -181,10 +183,10 @@ assert list(ThreadPoolExecutor(4).map(lambda n: list(count(n)), [3, 4, 5, 6])) =
         self.good(code)
 
     def test_slow_calls_overlap(self):
-        start = time.monotonic()
-        self.good("import threading\nts = [threading.Thread(target=slow, args=(0.3,)) for _ in range(8)]\n[t.start() for t in ts]; slow(0.3); [t.join() for t in ts]")
-        self.good("import asyncio\nawait asyncio.gather(*[slow.aio(0.3) for _ in range(8)])")
-        self.assertLess(time.monotonic() - start, 1.5)
+        self.all = threading.Barrier(9)  # no call returns before all are under way
+        self.good("import threading\nts = [threading.Thread(target=meet) for _ in range(8)]\n[t.start() for t in ts]; meet(); [t.join() for t in ts]")
+        self.all = threading.Barrier(8)
+        self.good("import asyncio\nawait asyncio.gather(*[meet.aio() for _ in range(8)])")
 
     def test_main_thread_threads_and_coroutines_together(self):
         code = """
@@ -217,14 +219,14 @@ assert threads == [list(range(60))] * 3
 import threading, time
 box = []
 def work():
-    try: slow(0.6)
+    try: slow(3)
     except RuntimeError as e: box.append(str(e))
-t = threading.Thread(target=work); t.start(); time.sleep(0.1)
+t = threading.Thread(target=work); t.start(); time.sleep(1)
 """
         self.good(code)
         self.assertEqual(self.good("t.join(); box").value, "['the snippet that made this call has ended']")
-        self.good("def work():\n  time.sleep(0.2)\n  try: echo(1)\n  except RuntimeError as e: box.append(str(e))\nt = threading.Thread(target=work); t.start()")
-        time.sleep(0.4)
+        self.good("def work():\n  time.sleep(0.5)\n  try: echo(1)\n  except RuntimeError as e: box.append(str(e))\nt = threading.Thread(target=work); t.start()")
+        time.sleep(2)
         self.assertIn("only while a snippet runs", self.good("t.join(); box[-1]").value)
 
     def test_text_printed_before_a_call_is_sent_before_it(self):

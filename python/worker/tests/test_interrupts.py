@@ -146,7 +146,7 @@ class Interrupts(Case):
 
     def test_ignored_within_the_run_it_is_for_the_host_to_kill(self):
         with self.assertRaises(Lost):
-            self.host.run("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", interrupts=[0.1, 0.1])
+            self.host.run("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", interrupts=[0.1, 0.1], patience=3)
 
     def test_a_signal_between_runs_means_nothing(self):
         self.keep()
