@@ -200,6 +200,7 @@ func startClient(t *testing.T, cfg clientConfig, env []string, argv ...string) c
 	}
 	t.Cleanup(func() {
 		in.Close()
+		defer time.AfterFunc(10*time.Second, cancel).Stop() // it has nothing left to do
 		_ = cmd.Wait()
 	})
 	p := &process{json.NewEncoder(in), bufio.NewReader(out)}

@@ -54,3 +54,4 @@ for await (const line of createInterface({ input: process.stdin, crlfDelay: Infi
   }
   process.stdout.write(JSON.stringify(await answer(client, message)) + "\n");
 }
+process.exit(0); // an answer that was not read to its end would keep the connection, and the program
