@@ -187,6 +187,8 @@ func lossWords(err error, exit *sandbox.Exit, l Limits) string {
 		return "the interpreter was killed (SIGKILL)"
 	case exit.Signal != "":
 		return "the interpreter crashed: " + exit.Signal
+	case exit.Code < 0:
+		return "the interpreter ended, and this kernel does not tell how"
 	}
 	return fmt.Sprintf("the code ended the interpreter (exit %d)", exit.Code)
 }
@@ -197,6 +199,8 @@ func exitWords(exit *sandbox.Exit) string {
 		return "still running"
 	case exit.Signal != "":
 		return "ended by " + exit.Signal
+	case exit.Code < 0:
+		return "ended"
 	}
 	return fmt.Sprintf("exit %d", exit.Code)
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type family struct {
 
 	mu       sync.Mutex
 	spaces   []string          // its namespaces, by name
+	kept     []string          // those of them that live as long as the keeper
 	keeper   int               // pidfd, which ends all when it is killed; -1 = there is none
 	members  map[*session]bool // that were not closed
 	asked    *admission        // the fork under way
@@ -49,14 +51,20 @@ func (f *family) keep(handle int) {
 }
 
 // settle notes the namespaces of the first member. Those that were made in
-// advance must be of no other family.
+// advance, with the keeper, must be of no other family. The others are the
+// session's own by construction, and end with it, not with the keeper: the
+// kernel may give their names away before this program hears that it died.
 func (f *family) settle(spaces []string) error {
-	if err := f.z.claim(f, spaces); err != nil {
+	kept := slices.DeleteFunc(slices.Clone(spaces), func(name string) bool {
+		kind, _, _ := strings.Cut(name, ":")
+		return !slices.Contains(keptNamespaces, kind)
+	})
+	if err := f.z.claim(f, kept); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.spaces = spaces
+	f.spaces, f.kept = spaces, kept
 	return nil
 }
 
@@ -142,7 +150,7 @@ func (f *family) leave(s *session) (last bool) {
 	if len(f.members) > 0 {
 		return false
 	}
-	f.z.disclaim(f.spaces) // before the kernel can give their names to others
+	f.z.disclaim(f.kept) // before the kernel can give their names to others
 	if f.keeper >= 0 {
 		_ = unix.PidfdSendSignal(f.keeper, unix.SIGKILL, nil, 0)
 	}

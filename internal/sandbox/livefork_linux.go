@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"time"
@@ -231,6 +232,10 @@ func (s *session) abandon() {
 	}
 }
 
+// untold is the status of a process of which the kernel tells none: Linux
+// before 6.15, for those who may not look into it.
+const untold unix.WaitStatus = 1 << 16
+
 // watchExit waits for the end of a fork, whose parent is a session that tells
 // nothing, and closes exited.
 func (s *session) watchExit() {
@@ -241,12 +246,17 @@ func (s *session) watchExit() {
 		handle = -1
 	}
 	awaitHandle(handle)
-	status, cpu, known := exitOfZombie(s.pid)
+	status, cpu, err := exitOfZombie(s.pid)
 	if s.z.self.remembers {
-		status, known = exitOfHandle(handle)
+		if remembered, known := exitOfHandle(handle); known {
+			status, err = remembered, nil
+		}
 	}
 	unix.Close(handle)
-	if !known { // the keeper ended, and all was reaped at once
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		status = untold
+	case err != nil: // the keeper ended, and all was reaped at once
 		status = unix.WaitStatus(unix.SIGKILL)
 	}
 	if status.Signal() == unix.SIGKILL && !s.killed.Load() && s.family.ended() && s.z.endsWithin(dying) {
@@ -279,22 +289,28 @@ func awaitHandle(handle int) {
 }
 
 // exitOfZombie reads how a process ended that its parent has not reaped yet:
-// sessions reap their forks late, and so does the keeper.
-func exitOfZombie(pid int) (status unix.WaitStatus, cpu time.Duration, ok bool) {
+// sessions reap their forks late, and so does the keeper. The status of a
+// process that this program may not look into is 0 in the file, whatever it
+// was: that is an fs.ErrPermission, and cpu is known.
+func exitOfZombie(pid int) (status unix.WaitStatus, cpu time.Duration, err error) {
 	f, err := statFields(pid)
-	if err != nil || len(f) < 50 || f[0] != "Z" {
-		return 0, 0, false
+	if err != nil {
+		return 0, 0, err
 	}
-	var ticks, code uint64
-	for _, at := range []int{11, 12} {
-		n, err := strconv.ParseUint(f[at], 10, 64)
-		if err != nil {
-			return 0, 0, false
+	if len(f) < 50 || f[0] != "Z" {
+		return 0, 0, fmt.Errorf("process %d has not ended", pid)
+	}
+	var numbers [3]uint64
+	for i, at := range []int{11, 12, 49} { // ticks as user and in the kernel; status
+		if numbers[i], err = strconv.ParseUint(f[at], 10, 64); err != nil {
+			return 0, 0, err
 		}
-		ticks += n
 	}
-	if code, err = strconv.ParseUint(f[49], 10, 32); err != nil {
-		return 0, 0, false
+	cpu = time.Duration(numbers[0]+numbers[1]) * (time.Second / 100)
+	// The same question as for the status: the program of a zombie does not
+	// exist, for those who may ask.
+	if _, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); errors.Is(err, fs.ErrPermission) {
+		return 0, cpu, err
 	}
-	return unix.WaitStatus(code), time.Duration(ticks) * (time.Second / 100), true
+	return unix.WaitStatus(numbers[2]), cpu, nil
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	cpython "github.com/kluctl/go-embed-python/python"
+	"golang.org/x/sys/unix"
 
 	"github.com/strandsgo/strands/internal/pyenv"
 )
@@ -119,6 +120,7 @@ func python(t testing.TB) Python {
 
 func start(t testing.TB, cfg Config) *Zygote {
 	t.Helper()
+	needs(t, cfg.Level)
 	if cfg.Python.Exe == "" {
 		cfg.Python = python(t)
 	}
@@ -190,8 +192,29 @@ func (b *box) wait(t testing.TB) (Exit, error) {
 
 func levels(t *testing.T, f func(t *testing.T, level Level)) {
 	for _, level := range []Level{LevelNamespaces, LevelFiltered} {
-		t.Run(string(level), func(t *testing.T) { f(t, level) })
+		t.Run(string(level), func(t *testing.T) {
+			needs(t, level)
+			f(t, level)
+		})
 	}
+}
+
+// needs skips a test of a level that this kernel cannot have. That the level is
+// refused there is what Start answers itself.
+func needs(t testing.TB, level Level) {
+	t.Helper()
+	if level == LevelFiltered && landlock() < minLandlock {
+		t.Skipf("level %s needs Landlock %d, which Linux has since 6.7; this kernel has %d", level, minLandlock, landlock())
+	}
+}
+
+// landlock is the version that the kernel has; 0 = none.
+func landlock() int {
+	version, _, err := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if err != 0 {
+		return 0
+	}
+	return int(version)
 }
 
 func (b *box) String() string { return fmt.Sprintf("session %d", b.Pid()) }

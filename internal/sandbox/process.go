@@ -86,8 +86,8 @@ type Process interface {
 
 // Exit says how a process ended.
 type Exit struct {
-	Code   int           // exit status; -1 when a signal ended it
-	Signal string        // "SIGSEGV"; "" when it exited
+	Code   int           // exit status; -1 when a signal ended it, or nobody knows
+	Signal string        // "SIGSEGV"; "" when it exited, or nobody knows: forks, before Linux 6.15, of an ordinary user
 	Memory bool          // killed by the memory limit
 	Time   bool          // killed by the limit of processor time
 	CPU    time.Duration // processor time used; 0 when unknown

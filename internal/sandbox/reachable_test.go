@@ -34,6 +34,7 @@ func TestInterpreterInAClosedHome(t *testing.T) {
 	if got := b.run(t, "import mine; print(mine.x)"); got != "7\n" {
 		t.Errorf("at %s: %q", LevelNamespaces, got)
 	}
+	needs(t, LevelFiltered)
 	_, err = Start(t.Context(), Config{Python: py, Worker: testWorker, Level: LevelFiltered})
 	if _, ok := errors.AsType[*LevelError](err); !ok {
 		t.Fatalf("at %s: %v", LevelFiltered, err)

@@ -147,10 +147,13 @@ func (s *session) started(handles []int) {
 // ended is called once, by the reader, with what the zygote saw.
 func (s *session) ended(status unix.WaitStatus, cpu time.Duration) {
 	s.exit = Exit{Code: status.ExitStatus(), CPU: cpu}
-	if status.Signaled() {
+	switch {
+	case status == untold:
+		s.exit.Code = -1
+	case status.Signaled():
 		s.exit.Signal = unix.SignalName(status.Signal())
 	}
-	if s.exit.Signal == "SIGKILL" && !s.killed.Load() {
+	if (s.exit.Signal == "SIGKILL" || status == untold) && !s.killed.Load() {
 		s.mu.Lock()
 		s.exit.Memory = s.group.outOfMemory()
 		s.mu.Unlock()

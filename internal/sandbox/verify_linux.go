@@ -12,6 +12,9 @@ import (
 // nobody outside.
 var sessionNamespaces = []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"}
 
+// keptNamespaces are those of them that a keeper is born with.
+var keptNamespaces = []string{"ipc", "net", "pid", "uts"}
+
 // expectation is what a session must be seen to be.
 type expectation struct {
 	level    Level
