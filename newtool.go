@@ -2,6 +2,7 @@ package strands
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -266,6 +267,11 @@ func resultOf(v any) (*ToolResult, error) {
 		return &ToolResult{Parts: v}, nil
 	case string:
 		return &ToolResult{Parts: []Part{Text(v)}, Value: v}, nil
+	case []byte:
+		if v != nil { // as json.Marshal writes it, which takes four times as long
+			b := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(v))+2), '"')
+			return &ToolResult{Parts: []Part{{JSON: append(base64.StdEncoding.AppendEncode(b, v), '"')}}, Value: v}, nil
+		}
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
