@@ -261,8 +261,7 @@ func survive(ctx context.Context, b *Sandboxed) error {
 	if errors.Is(err, sandbox.ErrZygote) {
 		return nil // killed twice while it opened
 	}
-	if err != nil && !strings.Contains(err.Error(), "ended") && !strings.Contains(err.Error(), "did not get ready") &&
-		!strings.Contains(err.Error(), "of the warm parent: ") { // killed while it was looked at
+	if err != nil && !strings.Contains(err.Error(), "ended") && !strings.Contains(err.Error(), "did not get ready") {
 		return fmt.Errorf("Open: %w", err)
 	}
 	if err != nil {
@@ -272,7 +271,6 @@ func survive(ctx context.Context, b *Sandboxed) error {
 		_, res, err := execAll(ctx, s, fmt.Sprintf("print(%d * 7)", i))
 		switch {
 		case err != nil && !errors.Is(err, sandbox.ErrZygote) && !strings.Contains(err.Error(), "as soon as it is started") &&
-			!strings.Contains(err.Error(), "of the warm parent: ") &&
 			!strings.Contains(err.Error(), "ended") && !strings.Contains(err.Error(), "did not get ready"):
 			return fmt.Errorf("Exec: %w", err)
 		case err != nil:

@@ -259,17 +259,20 @@ func (z *Zygote) greet(ctx context.Context, boot bootConfig) error {
 		return &isolationError{level: z.level, step: fmt.Sprintf("Landlock: the kernel has version %d, %d is needed", m.Ready.Landlock, minLandlock)}
 	}
 	if z.outside, err = outsiders(os.Getpid(), z.Pid()); err != nil {
-		return fmt.Errorf("sandbox: looking at the namespaces of the warm parent: %w", err)
+		return z.unseen(ctx, "the namespaces", err)
 	}
 	if z.noProc != "" { // then sessions stay in the zygote's
 		delete(z.outside, namespaceOf(z.Pid(), "user"))
 	}
 	st, err := readStatus(z.cmd.Process.Pid)
-	if err != nil || st["Threads"] != "1" {
-		return fmt.Errorf("sandbox: the warm parent has %s threads, it must have one", st["Threads"])
+	if err != nil {
+		return z.unseen(ctx, "the status", err)
 	}
-	if _, err := fmt.Sscanf(st["VmSize"], "%d kB", &z.size); err != nil {
-		return fmt.Errorf("sandbox: reading the size of the warm parent: %w", err)
+	if _, err := fmt.Sscanf(st["VmSize"], "%d kB", &z.size); err != nil { // that of a dead process has no size
+		return z.unseen(ctx, "the size", err)
+	}
+	if st["Threads"] != "1" {
+		return fmt.Errorf("sandbox: the warm parent has %s threads, it must have one", st["Threads"])
 	}
 	z.size <<= 10
 	return nil
@@ -287,6 +290,12 @@ func (z *Zygote) died(ctx context.Context, err error) error {
 	_ = z.cmd.Process.Kill()
 	z.readers.Wait()
 	return fmt.Errorf("sandbox: the warm parent ended while it started (%w): %s", err, z.trace)
+}
+
+// unseen explains a look at the warm parent that failed: most likely it has
+// ended meanwhile, and it is of no use in any case.
+func (z *Zygote) unseen(ctx context.Context, what string, err error) error {
+	return z.died(ctx, fmt.Errorf("looking at %s of it: %w", what, err))
 }
 
 // handshake is the one message of the bootstrap in a session. It brings the
