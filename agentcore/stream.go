@@ -164,9 +164,9 @@ func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
 func (r *Runtime) listen(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	heard := make(chan struct{})
-	defer close(heard)
+	heard, over := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(over)
 		select {
 		case <-heard:
 		case <-r.stopping:
@@ -174,6 +174,8 @@ func (r *Runtime) listen(ctx context.Context, conn *websocket.Conn) ([]byte, err
 		}
 	}()
 	_, body, err := conn.Read(ctx)
+	close(heard)
+	<-over // else it could find both at the end of the turn, and close what is not said yet
 	return body, err
 }
 

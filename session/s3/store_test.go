@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,10 +42,25 @@ func newServer(t *testing.T, versions bool) *server {
 	t.Helper()
 	fake := gofakes3.New(s3mem.New()).Server()
 	s := new(server)
+	var writes sync.Mutex
 	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.agents.Store(r.UserAgent())
 		if f := s.before.Load(); f != nil {
 			(*f)(r)
+		}
+		if r.Method == http.MethodPut || r.Method == http.MethodDelete {
+			writes.Lock()
+			defer writes.Unlock()
+		}
+		if tag := r.Header.Get("If-Match"); r.Method == http.MethodDelete && tag != "" {
+			// S3 has conditional deletes, and the fake has not.
+			head := httptest.NewRecorder()
+			fake.ServeHTTP(head, httptest.NewRequest(http.MethodHead, r.URL.Path, nil))
+			if head.Code == http.StatusOK && head.Header().Get("ETag") != tag {
+				w.WriteHeader(http.StatusPreconditionFailed)
+				io.WriteString(w, "<Error><Code>PreconditionFailed</Code></Error>")
+				return
+			}
 		}
 		fake.ServeHTTP(w, r)
 	}))

@@ -98,13 +98,13 @@ class Host:
         return self
 
     def __exit__(self, *_):
-        self.close()
+        self.close(5)
 
-    def close(self):
+    def close(self, patience=60):
         for end in self.ours:
             os.close(end) if isinstance(end, int) else end.close()
         try:
-            code = self.process.wait(60)
+            code = self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
