@@ -70,22 +70,24 @@ assert x == 100_000 and len(y[1]) == 100_000`)
 	}
 }
 
-// fickle is big data that is not the same each time.
-type fickle struct{ sizes *[]int }
+// fickle is big data that has another of the sizes each time.
+type fickle struct{ sizes chan int }
 
 func (fickle) MIME() string { return bytesMIME }
 
 func (f fickle) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(make([]byte, (*f.sizes)[0]))
-	*f.sizes = (*f.sizes)[1:]
+	n, err := w.Write(make([]byte, <-f.sizes))
 	return int64(n), err
 }
 
 // TestDataOfAnotherSize is an exception, and nothing of it is taken for other
 // data.
 func TestDataOfAnotherSize(t *testing.T) {
-	sizes := []int{300_000, 300_001, 300_000, 299_999, 300_000, 0, 300_000, 300_000, 100, 101}
-	get := strands.NewTool("get", "Gives.", func(context.Context, struct{}) (fickle, error) { return fickle{&sizes}, nil })
+	sizes := make(chan int, 10)
+	for _, n := range []int{300_000, 300_001, 300_000, 299_999, 300_000, 0, 300_000, 300_000, 100, 101} {
+		sizes <- n
+	}
+	get := strands.NewTool("get", "Gives.", func(context.Context, struct{}) (fickle, error) { return fickle{sizes}, nil })
 	e := &Exec{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	defer e.Close()
 	s, err := e.Open(t.Context(), Options{Namespaces: []Namespace{{Functions: []strands.Tool{get}}}})
