@@ -24,7 +24,7 @@ type Concept struct {
 	order    int    // among its siblings, as the frontmatter says; 0 = unknown
 	headings []heading
 	links    []link
-	modTime  int64 // of the file, ns
+	modTime  int64 // of the file, as changedAt has it
 	bodyAt   int   // offset of the body in the file
 	lines    int   // of the body
 	problems []Problem

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 )
 
@@ -49,7 +50,17 @@ func (b *Bundle) load(ctx context.Context, old *state) (*state, error) {
 type file struct {
 	id      string
 	size    int64
-	modTime int64
+	modTime int64 // as changedAt has it
+}
+
+// changedAt is the time of a file or folder that is read now, in ns, 0 when it
+// is too young to tell: the clocks of file systems are coarse, and what changes
+// in the same moment bears the same time. It is then read again at the next look.
+func changedAt(info fs.FileInfo) int64 {
+	if t := info.ModTime(); time.Since(t).Abs() >= lookEvery {
+		return t.UnixNano()
+	}
+	return 0
 }
 
 // walk lists the Markdown files that are concepts, sorted by id, and the
@@ -70,7 +81,7 @@ func (b *Bundle) walk(ctx context.Context) (files []file, folders []stamp, probl
 				return fs.SkipDir
 			}
 			if info, err := d.Info(); err == nil {
-				folders = append(folders, stamp{p, -1, info.ModTime().UnixNano()})
+				folders = append(folders, stamp{p, -1, changedAt(info)})
 			}
 			return nil
 		}
@@ -113,7 +124,7 @@ func (b *Bundle) inspect(id string, d fs.DirEntry) (file, string) {
 	if info.Size() > b.opts.MaxFile {
 		return file{}, fmt.Sprintf("%d bytes; at most %d are read", info.Size(), b.opts.MaxFile)
 	}
-	return file{id: id, size: info.Size(), modTime: info.ModTime().UnixNano()}, ""
+	return file{id: id, size: info.Size(), modTime: changedAt(info)}, ""
 }
 
 // readConcepts fills s with the concepts of files, in their order, and says
@@ -123,7 +134,7 @@ func (b *Bundle) readConcepts(ctx context.Context, s *state, files []file, known
 	found := make([][]Problem, len(files))
 	var stale []int
 	for i, f := range files {
-		if c := known[f.id]; c != nil && c.Size == f.size && c.modTime == f.modTime {
+		if c := known[f.id]; c != nil && c.Size == f.size && c.modTime == f.modTime && f.modTime != 0 {
 			s.concepts[i] = c
 		} else {
 			stale = append(stale, i)

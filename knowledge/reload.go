@@ -24,7 +24,7 @@ type place struct {
 type stamp struct {
 	name    string
 	size    int64 // -1 = a folder
-	modTime int64
+	modTime int64 // as changedAt has it
 }
 
 // current returns the state that a method works with. When the last look is a

@@ -78,6 +78,40 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// TestReloadSeesTheSameTime: a file system whose clock is coarse gives what
+// changes twice in a moment one time, and the second change is seen, too.
+func TestReloadSeesTheSameTime(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		write := func(id, text string) {
+			t.Helper()
+			name, now := filepath.Join(dir, id+".md"), time.Now()
+			if err := os.WriteFile(name, []byte("---\ntype: T\n---\n"+text+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			for _, changed := range []string{name, dir} {
+				if err := os.Chtimes(changed, now, now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		write("a", "one")
+		b, err := knowledge.Open(t.Context(), dir, knowledge.Options{CacheDir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		write("a", "two") // as long as it was
+		write("b", "three")
+		time.Sleep(time.Second) // of the bubble's clock
+		for query, want := range map[string]string{"one": "", "two": "a", "three": "b"} {
+			if f, err := b.Find(t.Context(), query, knowledge.FindOptions{}); err != nil || ids(f) != want {
+				t.Errorf("%q found %q, %v; want %q", query, ids(f), err, want)
+			}
+		}
+	})
+}
+
 // TestGrepEnds: a search that nobody waits for ends, and one over many
 // concepts is in their order and no longer than asked.
 func TestGrepEnds(t *testing.T) {
