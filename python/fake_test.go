@@ -24,6 +24,7 @@ type fakeProcess struct {
 	gone    chan struct{}
 	exit    sandbox.Exit
 	cpu     func() time.Duration
+	pid     func() int
 }
 
 // fakePeer is the worker's side of the channel.
@@ -45,12 +46,17 @@ func (p *fakePeer) interrupted() {
 
 func (p *fakeProcess) Conn() net.Conn         { return p.conn }
 func (p *fakeProcess) Output() *os.File       { return p.output }
-func (p *fakeProcess) Pid() int               { return -1 }
 func (p *fakeProcess) Dir() string            { return "" }
 func (p *fakeProcess) Report() sandbox.Report { return sandbox.Unconfined() }
 func (p *fakeProcess) Interrupt() error {
 	p.peer.interrupts <- struct{}{}
 	return nil
+}
+func (p *fakeProcess) Pid() int {
+	if p.pid != nil {
+		return p.pid()
+	}
+	return -1
 }
 func (p *fakeProcess) CPU() (time.Duration, error) {
 	if p.cpu != nil {

@@ -325,17 +325,6 @@ func (r *run) abort(why error) {
 	r.cancel(why)
 }
 
-func (r *run) endsWithin(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-r.over:
-		return true
-	case <-t.C:
-		return false
-	}
-}
-
 // finish joins everything that belongs to the snippet and makes its Result.
 func (r *run) finish() (*Result, error) {
 	<-r.over
@@ -387,26 +376,6 @@ func (r *run) outcome(stop error) (lost string, keep bool) {
 		return "threads of the snippet went on working after the interrupt, and the interpreter was killed", false
 	}
 	return "", true
-}
-
-// burns watches an interrupted worker: one that goes on using the processor,
-// or waits for its turn, has threads that nothing reaches. An idle worker does
-// neither.
-func (r *run) burns() bool {
-	watch, looks := r.s.timings.watch, r.s.timings.looks
-	before, err := r.w.proc.CPU()
-	if err != nil {
-		return true
-	}
-	ready := 0
-	for range looks {
-		time.Sleep(watch / time.Duration(looks))
-		if r.w.runnable() {
-			ready++
-		}
-	}
-	after, err := r.w.proc.CPU()
-	return err != nil || after-before > watch/4 || ready > looks/2
 }
 
 // tell puts the outcome into the Result.

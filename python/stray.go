@@ -99,6 +99,14 @@ func (s *stray) attach(sink func([]byte)) {
 
 // detach hands over what has been written so far, and then nothing more.
 func (s *stray) detach() {
+	s.sync()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sink = nil
+}
+
+// sync takes what has been written so far.
+func (s *stray) sync() {
 	var small [4 << 10]byte
 	if raw, err := s.file.SyscallConn(); err == nil && pollable {
 		_ = raw.Control(func(fd uintptr) {
@@ -109,9 +117,6 @@ func (s *stray) detach() {
 			}
 		})
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sink = nil
 }
 
 // trace waits until the ended process's last words have come and returns them.
@@ -119,6 +124,7 @@ func (s *stray) trace() string {
 	select {
 	case <-s.done:
 	case <-time.After(200 * time.Millisecond): // something it started holds the pipe
+		s.sync()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -102,19 +103,25 @@ func (w *wire) quiet() error {
 	return nil
 }
 
-// exit waits a moment for the end of a process whose stream has ended by err;
-// nil when it goes on.
+// exit waits for the end of a process whose stream has ended by err: a moment,
+// and longer when it is ending, or would if it had the processor. nil when it
+// goes on.
 func (w *wire) exit(err error) *sandbox.Exit {
 	if frame.IsViolation(err) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	e, err := w.proc.Wait(ctx)
-	if err != nil {
-		return nil
+	for range mostTurns {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		e, err := w.proc.Wait(ctx)
+		cancel()
+		if err == nil {
+			return &e
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || w.proc.Pid() <= 0 || !hasThread(w.proc.Pid(), running+waiting+dead) {
+			return nil
+		}
 	}
-	return &e
+	return nil
 }
 
 func (w *wire) close() error {
@@ -151,13 +158,16 @@ func newRunID() (id frame.RunID) {
 	return id
 }
 
-// runnable says whether a thread of the worker runs or wants to.
-func (w *wire) runnable() bool {
+// look says whether a thread of the worker runs or wants to, and, if so, the
+// processor time used so far.
+func (w *wire) look() (cpu time.Duration, runs bool, err error) {
 	if t, ok := w.proc.(*tunnel); ok {
-		_, ready, _ := t.look()
-		return ready
+		return t.look()
 	}
-	return runnable(w.proc.Pid())
+	if runs = hasThread(w.proc.Pid(), running); runs {
+		cpu, err = w.proc.CPU()
+	}
+	return cpu, runs, err
 }
 
 // lossWords say how the worker came to its end, for the model.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -175,15 +174,6 @@ func (f *family) end() error {
 	}
 	f.z.users.give(f.slot)
 	return err
-}
-
-// ended says whether the keeper has been killed, which somebody else does only
-// by killing the zygote.
-func (f *family) ended() bool {
-	f.mu.Lock()
-	keeper := f.keeper
-	f.mu.Unlock()
-	return waitHandle(keeper, 100*time.Millisecond)
 }
 
 // sweep kills what is in the pid namespace without being a member: a fork that

@@ -259,7 +259,7 @@ func (s *session) watchExit() {
 	case err != nil: // the keeper ended, and all was reaped at once
 		status = unix.WaitStatus(unix.SIGKILL)
 	}
-	if status.Signal() == unix.SIGKILL && !s.killed.Load() && s.family.ended() && s.z.endsWithin(dying) {
+	if status.Signal() == unix.SIGKILL && !s.killed.Load() && s.z.ending() && s.z.endsWithin(dying) {
 		s.waitErr = ErrZygote
 	}
 	s.ended(status, cpu)

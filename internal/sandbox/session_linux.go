@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dying is how long the kernel may take to end a process that was killed.
-const dying = 10 * time.Second
+// dying is how long the kernel may take to end a process that was killed. It
+// is long: the warm parent, which tells of the end, may have to wait for the
+// processor.
+const dying = 30 * time.Second
 
 // session is a forked process. It is made before the fork is asked for, so
 // that whatever the zygote says about it finds it.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -234,6 +235,26 @@ func (z *Zygote) forget(s *session) {
 	z.mu.Lock()
 	delete(z.sessions, s.id)
 	z.mu.Unlock()
+}
+
+// ending says whether the process has begun to end. What the kernel kills
+// because of that is killed later, so there is nothing to wait for.
+func (z *Zygote) ending() bool {
+	const exiting = 0x4 // PF_EXITING, among the flags of the kernel
+	f, err := statFields(z.Pid())
+	if err != nil || len(f) < 7 || f[0] == "Z" || f[0] == "X" {
+		return true
+	}
+	flags, err := strconv.ParseUint(f[6], 10, 64)
+	if err == nil && flags&exiting != 0 {
+		return true
+	}
+	select {
+	case <-z.done: // then the number may be another's
+		return true
+	default:
+		return false
+	}
 }
 
 func (z *Zygote) endsWithin(d time.Duration) bool {
