@@ -1,26 +1,25 @@
 package agentcore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/awsbody"
 	"github.com/strandsgo/strands/python"
 )
 
@@ -120,30 +119,14 @@ func (i *Interpreter) sdk(ctx context.Context) (*bedrockagentcore.Client, string
 		if i.Endpoint != "" {
 			o.BaseEndpoint = aws.String(i.Endpoint)
 		}
-		o.HTTPClient = wholeBodies{o.HTTPClient}
+		o.HTTPClient = awsbody.Client{Next: o.HTTPClient}
+		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKey(ownAgent))
 	})
 	return i.client, i.region, nil
 }
 
-// wholeBodies keeps the SDK from closing a request's body while the transport
-// still looks for its end, which the transport answers by closing the
-// connection. It happens when a server answers at once, as one on this machine
-// does.
-type wholeBodies struct{ next bedrockagentcore.HTTPClient }
-
-// Do implements bedrockagentcore.HTTPClient.
-func (c wholeBodies) Do(r *http.Request) (*http.Response, error) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return c.next.Do(r)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	own := *r
-	own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return c.next.Do(&own)
-}
+// ownAgent is a word of the User-Agent.
+const ownAgent = "strandsgo"
 
 // loadAWS completes a caller's configuration, or makes one.
 func loadAWS(ctx context.Context, given *aws.Config, region, endpoint string) (aws.Config, error) {

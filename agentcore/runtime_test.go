@@ -248,6 +248,28 @@ func TestIdleSessionsAreClosed(t *testing.T) {
 	})
 }
 
+// A stream waits for clients that drop what begins too early, see goPatience.
+func TestStreamsBeginLateForGo(t *testing.T) {
+	for agentName, want := range map[string]time.Duration{"aws-sdk-go-v2/1.47.6 os/linux": 50 * time.Millisecond, "Boto3/1.40": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			agent, err := strands.New(strands.Config{Model: &counter{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := agentcore.NewRuntime(agentcore.RuntimeConfig{Agent: agent})
+			defer r.Close()
+			req := httptest.NewRequest(http.MethodPost, "/invocations", strings.NewReader(`{"prompt":"hi"}`))
+			req.Header.Set("Accept", "text/event-stream")
+			req.Header.Set("User-Agent", agentName)
+			w, begun := httptest.NewRecorder(), time.Now()
+			r.ServeHTTP(w, req)
+			if took := time.Since(begun); took != want || !strings.Contains(w.Body.String(), "question ") {
+				t.Errorf("%s: %v, %s", agentName, took, w.Body)
+			}
+		})
+	}
+}
+
 func TestInterruptsAreAnswered(t *testing.T) {
 	tool := strands.NewTool("pay", "", func(ctx context.Context, in struct{}) (string, error) {
 		ok, err := strands.RequestInput(ctx, "approve", "pay 5?")

@@ -347,16 +347,24 @@ func TestHeadersComeBeforeTheResult(t *testing.T) {
 func TestReadTimeoutRunsCodeOnce(t *testing.T) {
 	t.Parallel()
 	server := newTestServer(t, agentcore.ServerConfig{})
-	cfg := server.client()
-	cfg.ReadTimeout = 5 // the headers have to come before
-	boto := &dialogue{t, newBoto(t, cfg), server, true}
 	patient := &dialogue{t, newGoClient(t, server.client()), server, false}
-	id := patient.session()
-	if r := boto.invoke(id, "executeCode", in{"code": "open('runs', 'a').write('x')\nimport time; time.sleep(1000)"}); r.Error == nil {
-		t.Errorf("no timeout: %v", r.Events)
-	}
-	if r := patient.python(id, "print(open('runs').read())"); r.stdout() != "x" {
-		t.Errorf("runs: %q", r.stdout())
+	// The headers have to come before; on a machine that stands still longer
+	// than that a client with more patience is tried.
+	for seconds := 5.0; ; seconds *= 4 {
+		cfg := server.client()
+		cfg.ReadTimeout = seconds
+		boto := &dialogue{t, newBoto(t, cfg), server, true}
+		id := patient.session()
+		if r := boto.invoke(id, "executeCode", in{"code": "open('runs', 'a').write('x')\nimport time; time.sleep(1000)"}); r.Error == nil {
+			t.Fatalf("no timeout: %v", r.Events)
+		}
+		r := patient.python(id, "print(open('runs').read())")
+		if r.stdout() == "x" {
+			return
+		}
+		if seconds > 60 {
+			t.Fatalf("runs: %q", r.stdout())
+		}
 	}
 }
 
@@ -366,7 +374,6 @@ func TestExceptionsAreTyped(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kind := r.Header.Get(sessionHeader)
 		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(time.Millisecond) // see goPatience
 		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
 		if err := agentcore.WriteExceptionFrame(w, kind); err != nil {
 			t.Error(err)
@@ -433,8 +440,12 @@ func TestCallsOfOneSessionWait(t *testing.T) {
 	t.Parallel()
 	r := newRaw(t, agentcore.ServerConfig{MaxWaiting: 2})
 	id := r.session()
-	r.run(id, "import time\nseen = []")
-	leave := r.begin(id, "while True: time.sleep(.01)") // has the turn until its client leaves
+	r.run(id, "import subprocess, time\nseen = []")
+	mark := fmt.Sprintf("8%d", os.Getpid())
+	leave := r.begin(id, "subprocess.run(['sleep', '"+mark+"'])")
+	// It has the turn until its client leaves. Its headers alone do not say that
+	// it has it now.
+	await(t, mark)
 	answers := make(chan *answer)
 	for i := range 7 {
 		go func() {
@@ -608,11 +619,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	id := r.session()
 	r.request("POST", "tools/invoke", `{"name":"startCommandExecution","arguments":{"command":"exec sleep `+mark+`"}}`, with(sessionHeader, id))
 	r.request("POST", "tools/invoke", `{"name":"executeCode","arguments":{"language":"javascript","code":"1"}}`, with(sessionHeader, id))
-	for deadline := time.Now().Add(time.Minute); processes(mark) != 1; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d processes of the task", processes(mark))
-		}
-	}
+	await(t, mark)
 	r.request("PUT", "sessions/stop?sessionId="+id, "")
 	if n := processes(mark); n != 0 {
 		t.Errorf("%d processes outlive their session", n)
@@ -622,6 +629,16 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	}
 	if a := r.request("PUT", "sessions/start", "{}"); a.status != 500 {
 		t.Errorf("a start after Close: %d %s", a.status, a.body)
+	}
+}
+
+// await waits for one process with the word as its last argument.
+func await(t *testing.T, word string) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); processes(word) != 1; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d processes end in %s", processes(word), word)
+		}
 	}
 }
 

@@ -47,17 +47,20 @@ func (s *Server) invokeTool(c *call) error {
 }
 
 // The headers go out when a call takes longer than this: boto3 sends a request
-// again when it has heard nothing for a minute. Not at once, because a quick
-// answer with them in one piece is faster.
-const headersAfter = 20 * time.Millisecond
+// again when it has heard nothing for a minute. Not at once, see goPatience.
+const headersAfter = 250 * time.Millisecond
 
-// goPatience is the least time until a client in Go is answered. A request is
-// the last thing such a client does with its connection but one: it looks once
-// more at the request's body, after it was sent. When the headers of the
-// answer come before that, smithy-go (1.28.8) has closed the body, net/http
-// takes its io.EOF for a failure to send, and drops the connection, with
-// the answer and without an error of ours.
-const goPatience = time.Millisecond
+// goPatience is the least time until a client in Go is answered in more than
+// one piece. Such a client may drop the connection when headers come before its
+// transport is through with the request (see package awsbody, which keeps our
+// own clients from it). Who has the whole answer with the headers misses
+// nothing then. On a busy machine a thread that was preempted takes some
+// milliseconds.
+const goPatience = 10 * time.Millisecond
+
+// onePiece is what net/http sends together with the headers, its buffer for
+// answers whose length was not given, less room for a frame's headers.
+const onePiece = 1800
 
 // eventStream is the answer of an invocation: headers, then one frame.
 type eventStream struct {
@@ -95,7 +98,11 @@ func (e *eventStream) end(headers []frameHeader, payloads [][]byte) {
 	if e.release != nil {
 		defer e.release()
 	}
-	if early := goPatience - time.Since(e.begun); early > 0 && strings.Contains(e.c.r.UserAgent(), "aws-sdk-go-v2/") {
+	if len(payloads) == 1 && len(payloads[0]) <= onePiece {
+		_ = writeFrame(e.c.w, headers, payloads[0])
+		return // net/http sends it
+	}
+	if early := goPatience - time.Since(e.begun); early > 0 && dropsEarlyAnswers(e.c.r.UserAgent()) {
 		time.Sleep(early)
 	}
 	for _, payload := range payloads {
@@ -106,6 +113,11 @@ func (e *eventStream) end(headers []frameHeader, payloads [][]byte) {
 		_ = e.out.Flush()
 	}
 	_ = e.out.SetWriteDeadline(time.Time{})
+}
+
+// dropsEarlyAnswers says which clients may, see goPatience.
+func dropsEarlyAnswers(userAgent string) bool {
+	return strings.Contains(userAgent, "aws-sdk-go-v2/") && !strings.Contains(userAgent, ownAgent)
 }
 
 // outcome runs the tool in its turn and words what came of it as frames.

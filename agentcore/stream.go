@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
@@ -54,13 +55,22 @@ func errorType(err error) string {
 	return "Error"
 }
 
+// streamPatience is goPatience of a stream, in which no model's first word is
+// that early.
+const streamPatience = 50 * time.Millisecond
+
 // stream answers with server-sent events. When the caller leaves, the run is
 // cancelled by the request's context.
 func (r *Runtime) stream(w http.ResponseWriter, req *http.Request, s *strands.Session, in strands.Input) {
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	flush := http.NewResponseController(w).Flush
+	begun, early := time.Now(), dropsEarlyAnswers(req.UserAgent())
 	send := func(v any) error {
+		if early {
+			time.Sleep(streamPatience - time.Since(begun))
+			early = false
+		}
 		body, err := json.Marshal(v)
 		if err != nil {
 			return err

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/awsbody"
 	"github.com/strandsgo/strands/artifact"
 )
 
@@ -93,6 +94,7 @@ func (b *Bucket) sdk(ctx context.Context) (*s3.Client, error) {
 		if b.Endpoint != "" {
 			o.BaseEndpoint = aws.String(b.Endpoint)
 		}
+		o.HTTPClient = awsbody.Client{Next: o.HTTPClient}
 		o.DisableLogOutputChecksumValidationSkipped = true
 		o.UsePathStyle = b.Endpoint != "" || isAddress(endpoint)
 		if endpoint != "" { // most other services know no checksums in trailers

@@ -3,11 +3,9 @@
 package bedrock
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"net/http"
 	"os"
@@ -22,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/smithy-go/logging"
 	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/awsbody"
 	"github.com/strandsgo/strands/models/internal/wire"
 )
 
@@ -219,7 +218,7 @@ func (m *Model) clientOptions(o *bedrockruntime.Options) {
 	} else if client == nil {
 		client = http.DefaultClient
 	}
-	o.HTTPClient = wire.Client(&http.Client{Transport: transport{client}})
+	o.HTTPClient = wire.Client(&http.Client{Transport: transport{awsbody.Client{Next: client}}})
 	o.Retryer = aws.NopRetryer{} // the loop retries
 	o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKey("strandsgo"))
 	if name, version, ok := strings.Cut(m.cfg.UserAgentExtra, "/"); ok {
@@ -230,26 +229,10 @@ func (m *Model) clientOptions(o *bedrockruntime.Options) {
 }
 
 // transport makes a RoundTripper of a client of the SDK.
-//
-// It sends a copy of the body. The SDK closes the one it made as soon as there
-// is an answer, and a server that is quick enough answers while net/http still
-// looks for its end; then the connection breaks in the middle of the stream.
-type transport struct{ client bedrockruntime.HTTPClient }
+type transport struct{ client awsbody.Client }
 
 // RoundTrip implements http.RoundTripper.
-func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body == nil {
-		return t.client.Do(req)
-	}
-	b, err := io.ReadAll(req.Body)
-	req.Body.Close()
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(req.Context()) // a RoundTripper leaves its request as it is
-	req.Body = io.NopCloser(bytes.NewReader(b))
-	return t.client.Do(req)
-}
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) { return t.client.Do(req) }
 
 // errNoReply marks an answer that is not what the API says.
 var errNoReply = errors.New("the answer holds no message")

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	strands "github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/awsbody"
 	"github.com/strandsgo/strands/session"
 	"github.com/strandsgo/strands/session/internal/layout"
 )
@@ -71,6 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 	}
 	options := append([]func(*s3.Options){func(o *s3.Options) {
+		o.HTTPClient = awsbody.Client{Next: o.HTTPClient}
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKey("strands-agents"))
 		if cfg.Region != "" {
 			o.Region = cfg.Region

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net/http"
 	"os"
 	"os/signal"
 	"regexp"
@@ -68,7 +69,7 @@ func run(ctx context.Context, arn string, questions []string, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	client := bedrockagentcore.NewFromConfig(cfg)
+	client := bedrockagentcore.NewFromConfig(cfg, func(o *bedrockagentcore.Options) { o.HTTPClient = steady{o.HTTPClient} })
 	session := "sales-" + rand.Text() + rand.Text() // at least 33 characters
 	failed := 0
 	for i, q := range questions {
@@ -85,6 +86,22 @@ func run(ctx context.Context, arn string, questions []string, out io.Writer) err
 		return fmt.Errorf("%d of %d questions failed", failed, len(questions))
 	}
 	return nil
+}
+
+// steady hides WriteTo of a request's body. The SDK closes the body when the
+// answer begins, and net/http, if it is not through with it by then, takes what
+// a closed WriteTo says for a broken connection. It happens with an agent on
+// this machine (aws/aws-sdk-go-v2#2737).
+type steady struct{ bedrockagentcore.HTTPClient }
+
+// Do implements bedrockagentcore.HTTPClient.
+func (c steady) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return c.HTTPClient.Do(r)
+	}
+	own := *r
+	own.Body = struct{ io.ReadCloser }{r.Body}
+	return c.HTTPClient.Do(&own)
 }
 
 func ask(ctx context.Context, client *bedrockagentcore.Client, arn, session, question string, out io.Writer) error {

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+
+	"github.com/strandsgo/strands/internal/awsbody"
 )
 
 // awsIdentity is who AWS takes this machine for.
@@ -40,7 +42,10 @@ func callerIdentity(ctx context.Context) *awsIdentity {
 	}
 	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
 	id.Region = cfg.Region
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.RetryMaxAttempts = 1 })
+	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.RetryMaxAttempts = 1
+		o.HTTPClient = awsbody.Client{Next: o.HTTPClient}
+	})
 	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	switch api, refused := errors.AsType[smithy.APIError](err); {
 	case refused:
