@@ -181,6 +181,7 @@ func TestKeeperErrors(t *testing.T) {
 // file does not stay in memory.
 func TestKeeperNamesAndSizes(t *testing.T) {
 	dir := t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir()) // in the common one others leave things, too
 	k := &artifact.Keeper{Store: &artifact.Directory{Dir: dir}}
 	long := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	a, _ := newAgent(t, k, draw(k, func(ctx context.Context, s *strands.Session) error {

@@ -218,22 +218,18 @@ func TestInterruptKeepsTheState(t *testing.T) {
 	}
 }
 
-// interrupted runs code that does not end by itself.
+// interrupted runs code that does not end by itself. There is one signal for
+// each: a second one might meet the script that follows.
 func (c *cells) interrupted(code string, self *os.Process) javascript.Reply {
 	c.t.Helper()
-	c.send(javascript.Request{Code: code})
-	answered := make(chan javascript.Reply, 1)
-	go func() { answered <- c.receive() }()
-	tick := time.NewTicker(50 * time.Millisecond) // the first may come before the script has begun
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := self.Signal(os.Interrupt); err != nil {
-				c.t.Fatal(err)
-			}
-		case r := <-answered:
-			return r
+	c.send(javascript.Request{Code: "require('fs').writeFileSync('begun', ''); " + code})
+	for deadline := time.Now().Add(time.Minute); os.Remove("begun") != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%s has not begun", code)
 		}
 	}
+	if err := self.Signal(os.Interrupt); err != nil {
+		c.t.Fatal(err)
+	}
+	return c.receive()
 }
