@@ -24,6 +24,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/strandsgo/strands/internal/awsbody"
 	"github.com/strandsgo/strands/internal/pyenv"
 	"github.com/strandsgo/strands/python/embedded"
 )
@@ -76,6 +77,8 @@ func newGoClient(t *testing.T, cfg clientConfig) client {
 	return goClient{sdk.New(sdk.Options{
 		Region: "us-west-2", BaseEndpoint: aws.String(cfg.Endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider(cfg.Key, cfg.Secret, ""),
+		// Without it an answer is lost now and then on a busy machine.
+		HTTPClient: awsbody.Client{Next: awshttp.NewBuildableClient()},
 	})}
 }
 
@@ -299,7 +302,7 @@ func jsModules(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(fresh)
-	out, err := exec.CommandContext(ctx, "npm", "install", "--prefix", fresh, "--no-audit", "--no-fund", "--ignore-scripts",
+	out, err := exec.CommandContext(ctx, "npm", "install", "--prefix", fresh, "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5",
 		"@aws-sdk/client-bedrock-agentcore@"+jsRelease).CombinedOutput()
 	if err != nil {
 		unavailable(t, "the JavaScript SDK", fmt.Errorf("%w: %s", err, out))

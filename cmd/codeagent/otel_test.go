@@ -55,9 +55,16 @@ func buildCollector(t *testing.T) string {
 		t.Fatal(err)
 	}
 	fresh := fmt.Sprintf("%s.%d", exe, os.Getpid())
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", fresh, ".")
-	build.Dir, build.Env = "testdata/collector", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")
-	if out, err := build.CombinedOutput(); err != nil {
+	var out []byte
+	for try := 1; ; try++ { // fetching some hundred modules may fail once
+		build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", fresh, ".")
+		build.Dir, build.Env = "testdata/collector", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")
+		if out, err = build.CombinedOutput(); err == nil || try == 3 {
+			break
+		}
+		time.Sleep(time.Duration(try) * 5 * time.Second)
+	}
+	if err != nil {
 		text := string(out[max(0, len(out)-500):])
 		if os.Getenv("CI") == "" && (strings.Contains(text, "dial tcp") || strings.Contains(text, "proxy")) {
 			t.Skipf("the collector cannot be built, its modules cannot be fetched: %s", text)

@@ -39,7 +39,7 @@ func Postgres(t testing.TB) string {
 		return cmd
 	}
 	data := filepath.Join(dir, "data")
-	if out, err := program("initdb", "--no-sync", "--auth=trust", "--username=strands", "-D", data).CombinedOutput(); err != nil {
+	if out, err := program("initdb", "--no-sync", "--auth=trust", "--locale=C", "--encoding=UTF8", "--username=strands", "-D", data).CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	start(t, program("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-F"), "ready to accept connections")
@@ -137,9 +137,12 @@ func MongoDB(t testing.TB) string {
 				return err
 			}
 		}
-		cmd := exec.Command("go", "build", "-mod=mod", "-o", filepath.Join(dir, "ferretdb"), ".")
-		cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
+		out, err := fetching(func() ([]byte, error) {
+			cmd := exec.Command("go", "build", "-mod=mod", "-o", filepath.Join(dir, "ferretdb"), ".")
+			cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+			return cmd.CombinedOutput()
+		})
+		if err != nil {
 			return fmt.Errorf("building FerretDB: %w\n%s", err, out)
 		}
 		return nil

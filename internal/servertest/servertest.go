@@ -94,7 +94,9 @@ func made(t testing.TB, name string, fill func(dir string) error) (string, error
 func debian(t testing.TB, packages ...string) (string, error) {
 	t.Helper()
 	return made(t, packages[0], func(dir string) error {
-		if out, err := command(dir, "apt-get", append([]string{"-o", "Acquire::Retries=5", "download"}, packages...)...); err != nil {
+		if out, err := fetching(func() ([]byte, error) {
+			return command(dir, "apt-get", append([]string{"-o", "Acquire::Retries=5", "download"}, packages...)...)
+		}); err != nil {
 			return fmt.Errorf("apt-get download %s: %w\n%s", strings.Join(packages, " "), err, out)
 		}
 		debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -111,6 +113,17 @@ func debian(t testing.TB, packages ...string) (string, error) {
 		}
 		return nil
 	})
+}
+
+// fetching does what needs the network, and again when that fails: a proxy that
+// is out of breath for once is no reason to fail.
+func fetching(do func() ([]byte, error)) (out []byte, err error) {
+	for try := 1; ; try++ {
+		if out, err = do(); err == nil || try == 3 {
+			return out, err
+		}
+		time.Sleep(time.Duration(try) * 5 * time.Second)
+	}
 }
 
 func command(dir, name string, args ...string) ([]byte, error) {

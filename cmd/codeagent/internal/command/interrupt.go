@@ -43,8 +43,10 @@ func watchInterrupts(parent context.Context) *interrupts {
 	return i
 }
 
+// stop comes right before the end of the program, whose exit code a Ctrl-C
+// does not change any more.
 func (i *interrupts) stop() {
-	signal.Stop(i.signals)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM) // and no more come
 	close(i.signals)
 	i.end()
 }
