@@ -40,8 +40,9 @@ type Options struct {
 	// Write lets the agent change data. Otherwise it is refused by the
 	// database itself.
 	Write bool
-	// Limits bound the result of a query: more is an error that says so. Zero
-	// fields mean 10,000,000 rows and 256 MiB.
+	// Limits bound the result of a query: more is an error that says so, and
+	// undoes what the query changed, unless Limits.Cut. Zero fields mean
+	// 10,000,000 rows and 256 MiB.
 	Limits table.Limits
 	// Timeout of a query; 0 = 60 s, negative = none.
 	Timeout time.Duration
@@ -113,7 +114,7 @@ func New(ctx context.Context, e Engine, o Options) (*Store, error) {
 	if s.options.Timeout == 0 {
 		s.options.Timeout = defaultTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, errNoAnswer)
 	defer cancel()
 	var err error
 	if s.listed, err = e.Tables(ctx); err != nil {

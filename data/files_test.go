@@ -133,21 +133,22 @@ func TestExcel(t *testing.T) {
 }
 
 func TestSeveralFiles(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp) // programs of other tests make copies at the same time
 	a, b := write(t, "t.csv", "x\n1\n"), write(t, "t.csv", "x\n2\n")
 	s, err := data.OpenFiles(t.Context(), data.Options{Name: "both"}, a, b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantRows(t, all(t, s, "SELECT t.x, t_2.x FROM t, t_2"), "1 2")
-	temp, err := filepath.Glob(filepath.Join(os.TempDir(), "strands-data-*"))
-	if err != nil || len(temp) == 0 {
-		t.Fatalf("there is no copy: %v", err)
+	if copies, err := os.ReadDir(temp); err != nil || len(copies) != 1 {
+		t.Fatalf("there are the copies %v, %v", copies, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "strands-data-*")); len(left) >= len(temp) {
-		t.Errorf("Close leaves %v", left)
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("Close leaves %v, %v", left, err)
 	}
 }
 

@@ -103,14 +103,16 @@ func (e *sqlEngine) Query(ctx context.Context, query string, params []any, l tab
 		return table.Table{}, errors.Join(err, undone(t))
 	}
 	given := false
-	l.Abandon = func() {
-		given = true
-		if e.discard {
-			// MySQL's driver may take the end of the rows for the end of the query,
-			// before it has seen that ctx has ended: it would read the rest.
-			_ = c.Raw(hangUp)
+	if !e.commit || !l.Cut { // else what the statement changed has to stay, and it is not over before its last row
+		l.Abandon = func() {
+			given = true
+			if e.discard {
+				// MySQL's driver may take the end of the rows for the end of the query,
+				// before it has seen that ctx has ended: it would read the rest.
+				_ = c.Raw(hangUp)
+			}
+			cancel()
 		}
-		cancel()
 	}
 	result, err := table.FromRows(rows, l)
 	if err != nil || !e.commit {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -51,7 +52,14 @@ func newSQLite(path string, write bool) *sqlEngine {
 			if _, err := sqlite.Limit(c, sqlitelib.SQLITE_LIMIT_ATTACHED, 0); err != nil {
 				return nil, err
 			}
-			return single{c}, nil
+			if !write {
+				return single{c}, nil
+			}
+			t, err := c.BeginTx(ctx, nil)
+			if err != nil {
+				return nil, err
+			}
+			return &writing{t, single{c}, false}, nil
 		},
 	}
 }
@@ -63,23 +71,56 @@ type single struct{ *sql.Conn }
 // the rows of the last.
 func (s single) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	rows, err := s.Conn.QueryContext(ctx, query, args...)
-	if err == nil {
-		return rows, nil
-	}
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		switch {
-		case e.Code()&0xff == sqlitelib.SQLITE_READONLY:
-			return nil, errors.New("the database is read-only")
-		case strings.Contains(e.Error(), "too many attached databases"):
-			return nil, errors.New("other files cannot be attached or written")
-		}
-	}
-	return nil, err
+	return rows, sqliteError(err)
 }
 
 func (single) Commit() error   { return nil }
 func (single) Rollback() error { return nil }
+
+func sqliteError(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		switch {
+		case e.Code()&0xff == sqlitelib.SQLITE_READONLY:
+			return errors.New("the database is read-only")
+		case strings.Contains(e.Error(), "too many attached databases"):
+			return errors.New("other files cannot be attached or written")
+		}
+	}
+	return err
+}
+
+// writing is a transaction, for what is undone when its result is too large.
+// Some settings, and who begins one himself, get none.
+type writing struct {
+	*sql.Tx
+	conn  single
+	ended bool
+}
+
+// QueryContext implements tx.
+func (w *writing) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := w.Tx.QueryContext(ctx, query, args...)
+	if err != nil && outsideOnly.MatchString(err.Error()) {
+		if err := w.Tx.Rollback(); err != nil {
+			return nil, err
+		}
+		w.ended = true
+		return w.conn.QueryContext(ctx, query, args...)
+	}
+	return rows, sqliteError(err)
+}
+
+// outsideOnly are SQLite's words for what cannot be part of a transaction.
+var outsideOnly = regexp.MustCompile(`(within|inside) (a )?transaction`)
+
+// Commit implements tx.
+func (w *writing) Commit() error {
+	if w.ended {
+		return nil
+	}
+	return w.Tx.Commit()
+}
 
 func sqliteTables(ctx context.Context, c *sql.Conn) ([]Table, error) {
 	estimates := map[string]int64{}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/strandsgo/strands"
@@ -192,6 +193,127 @@ func TestSQLiteBadInput(t *testing.T) {
 	// The store is as good as before.
 	tb, err := s.Query(t.Context(), "SELECT count(*) FROM orders")
 	wantRows(t, texts(t, tb, err), "4")
+}
+
+// late is an engine whose server stops a query just when its time is over.
+type late struct{ ends chan struct{} }
+
+func (late) Tables(context.Context) ([]data.Table, error)           { return nil, nil }
+func (late) Columns(context.Context, string) ([]data.Column, error) { return nil, nil }
+func (late) Close() error                                           { return nil }
+func (e late) Query(context.Context, string, []any, table.Limits) (table.Table, error) {
+	<-e.ends
+	return table.Table{}, errors.New("canceling statement due to statement timeout")
+}
+
+// TestWhoStopsAQuery: it is told in our words, also when the server's word
+// comes before our clock's.
+func TestWhoStopsAQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 { // timers of one moment go off in any order
+			e := late{make(chan struct{})}
+			s, err := data.New(t.Context(), e, data.Options{Timeout: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(time.Second, func() { close(e.ends) })
+			if _, err := s.Query(t.Context(), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "stopped after 1s") {
+				t.Fatal(err)
+			}
+		}
+	})
+	// What the caller's own limit stops is no server that cannot be reached.
+	synctest.Test(t, func(t *testing.T) {
+		e := late{make(chan struct{})}
+		s, err := data.New(t.Context(), e, data.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { close(e.ends) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Query(ctx, "SELECT 1"); err == nil || strings.Contains(err.Error(), "reachable") {
+			t.Error(err)
+		}
+	})
+}
+
+// deaf is an engine whose server never answers.
+type deaf struct{ late }
+
+func (deaf) Tables(ctx context.Context) ([]data.Table, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := data.New(t.Context(), deaf{}, data.Options{}); err == nil || !strings.Contains(err.Error(), "is the server reachable?") {
+			t.Error(err)
+		}
+	})
+}
+
+// cutResult: what a statement changed stays when its result is cut, and is undone when
+// a result that is too large is an error. make is a table t of one column n,
+// insert puts a thousand rows into it and returns them.
+func cutResult(t *testing.T, address, make, insert string) {
+	t.Helper()
+	admin := open(t, address, data.Options{Write: true})
+	if _, err := admin.Query(t.Context(), make); err != nil {
+		t.Fatal(err)
+	}
+	cut := open(t, address, data.Options{Write: true, Limits: table.Limits{Rows: 3, Cut: true}})
+	tb, err := cut.Query(t.Context(), insert)
+	if got := texts(t, tb, err); len(got) != 3 || !strings.Contains(tb.Note(), "only the first 3 rows") {
+		t.Errorf("%q, %q", got, tb.Note())
+	}
+	if n := count(t, admin, "t"); n != "1000" {
+		t.Errorf("%s of 1000 rows were kept", n)
+	}
+	tb, err = cut.Query(t.Context(), "SELECT n FROM t")
+	if got := texts(t, tb, err); len(got) != 3 {
+		t.Errorf("a cut SELECT has the rows %q", got)
+	}
+	reader := open(t, address, data.Options{Limits: table.Limits{Rows: 3, Cut: true}})
+	tb, err = reader.Query(t.Context(), "SELECT n FROM t")
+	if got := texts(t, tb, err); len(got) != 3 {
+		t.Errorf("a reader's cut SELECT has the rows %q", got)
+	}
+	strict := open(t, address, data.Options{Write: true, Limits: table.Limits{Rows: 3}})
+	if _, err := strict.Query(t.Context(), insert); err == nil || !strings.Contains(err.Error(), "more than 3 rows") {
+		t.Errorf("too large a result: %v", err)
+	}
+	if n := count(t, admin, "t"); n != "1000" {
+		t.Errorf("%s rows, when 1000 more were refused", n)
+	}
+}
+
+func count(t *testing.T, s *data.Store, of string) string {
+	t.Helper()
+	tb, err := s.Query(t.Context(), "SELECT count(*) FROM "+of)
+	return texts(t, tb, err)[0]
+}
+
+func TestSQLiteCut(t *testing.T) {
+	cutResult(t, sqliteFile(t, shopSQL), "CREATE TABLE t (n INTEGER)",
+		"INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n RETURNING n")
+}
+
+// TestSQLiteWithoutTransaction: a writer can do what no transaction allows.
+func TestSQLiteWithoutTransaction(t *testing.T) {
+	path := sqliteFile(t, shopSQL)
+	s := open(t, path, data.Options{Write: true})
+	for _, statement := range []string{
+		"PRAGMA synchronous = OFF", "PRAGMA journal_mode = WAL", "BEGIN; DELETE FROM orders WHERE id = 1; COMMIT",
+	} {
+		if _, err := s.Query(t.Context(), statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if n := count(t, open(t, path, data.Options{}), "orders"); n != "3" {
+		t.Errorf("%s orders", n)
+	}
 }
 
 func TestOpenBadAddresses(t *testing.T) {

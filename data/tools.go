@@ -198,17 +198,24 @@ func bounded[T any](ctx context.Context, s *Store, ask func(context.Context) (T,
 	return v, s.explain(ctx, err)
 }
 
-var errTooLong = errors.New("it took too long")
+var (
+	errTooLong  = errors.New("it took too long")
+	errNoAnswer = errors.New("there is no answer")
+)
 
 // explain says of an error what a model, or a person, can do about it.
 func (s *Store) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done() // where this process stood still, the server's own limit was faster
+	}
 	var big *table.TooBigError
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(context.Cause(ctx), errTooLong):
 		return fmt.Errorf("%s: the query was stopped after %s; ask for less, or aggregate in the database", s.name, s.options.Timeout.Round(time.Millisecond))
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(context.Cause(ctx), errNoAnswer):
 		return fmt.Errorf("%s: no answer for %s; is the server reachable? %w", s.name, connectTimeout, err)
 	case errors.As(err, &big):
 		return fmt.Errorf("%s: the result has more than %s; aggregate in the database, or add LIMIT", s.name, cmp.Or(big.Limit, "is allowed"))
