@@ -284,11 +284,14 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
 	if c.interpreter, err = s.identify(name); err != nil {
 		return err
 	}
+	out := http.NewResponseController(w)
+	_ = out.SetReadDeadline(time.Now().Add(bodyTime(r.ContentLength))) // not every writer has one
 	release, err := s.readBody(c)
 	if err != nil {
 		return err
 	}
 	defer release()
+	_ = out.SetReadDeadline(time.Time{})
 	if err := signed.verify(r.Header, c.body); err != nil {
 		return err
 	}
@@ -321,6 +324,13 @@ func (s *Server) checkHost(r *http.Request) error {
 		return nil
 	}
 	return denied("this server does not go by the name %.100q", host)
+}
+
+// bodyTime is how long the body of a request may take to come: who announces
+// much and sends nothing keeps others from moving data.
+func bodyTime(size int64) time.Duration {
+	const least = 1 << 20 // bytes a second, after the first half minute
+	return 30*time.Second + time.Duration(max(0, size)/least)*time.Second
 }
 
 // readBody reads the request's body within the limits and returns what gives

@@ -1,6 +1,12 @@
 package agentcore
 
-import "io"
+import (
+	"io"
+	"time"
+)
+
+// BodyTime is how long a body of size bytes may take to come.
+func BodyTime(size int64) time.Duration { return bodyTime(size) }
 
 // WriteResultFrame writes the frame of a result.
 func WriteResultFrame(w io.Writer, payload []byte) error {

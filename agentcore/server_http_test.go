@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +217,91 @@ func TestQuotas(t *testing.T) {
 	if n := server.sessions(); n != 3 {
 		t.Errorf("%d sessions are counted", n)
 	}
+}
+
+// halting opens sessions, but for one that waits until its caller leaves.
+type halting struct {
+	python.Interpreter
+	next   atomic.Bool
+	halted chan struct{}
+}
+
+func (h *halting) Open(ctx context.Context, o python.Options) (python.Session, error) {
+	if h.next.CompareAndSwap(true, false) {
+		close(h.halted)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return h.Interpreter.Open(ctx, o)
+}
+
+// A client whose start is cut off comes again with its token, perhaps before
+// the server has noticed.
+func TestStartIsTakenOver(t *testing.T) {
+	t.Parallel()
+	h := &halting{Interpreter: withPrograms(t), halted: make(chan struct{})}
+	s, err := agentcore.NewServer(agentcore.ServerConfig{Interpreter: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{serveTest(t, s), t}
+	h.next.Store(true)
+	ctx, leave := context.WithCancel(t.Context())
+	path := r.URL + "/code-interpreters/aws.codeinterpreter.v1/sessions/start"
+	body := `{"clientToken": "` + strings.Repeat("t", 40) + `"}`
+	first, err := http.NewRequestWithContext(ctx, http.MethodPut, path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if resp, err := http.DefaultClient.Do(first); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-h.halted
+	again := make(chan *answer)
+	go func() { again <- r.request("PUT", "sessions/start", body) }()
+	time.Sleep(50 * time.Millisecond) // it should wait by then; if not, it finds nothing to wait for
+	leave()
+	<-left
+	if a := <-again; a.status != 200 || a.field("sessionId") == "" || s.Open() != 1 {
+		t.Errorf("%d %s, %d sessions", a.status, a.body, s.Open())
+	}
+}
+
+// Who announces much and sends nothing does not keep others from moving data
+// for ever.
+func TestBodiesHaveToCome(t *testing.T) {
+	for size, want := range map[int64]time.Duration{-1: 30 * time.Second, 0: 30 * time.Second, 100 << 20: 130 * time.Second} {
+		if got := agentcore.BodyTime(size); got != want {
+			t.Errorf("%d bytes: %v, want %v", size, got, want)
+		}
+	}
+	t.Parallel()
+	r := newRaw(t, agentcore.ServerConfig{})
+	deadlines := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+	req := httptest.NewRequest("PUT", "/code-interpreters/aws.codeinterpreter.v1/sessions/list", strings.NewReader("{}"))
+	req.Method, req.Host = "POST", "localhost"
+	r.Config.Handler.ServeHTTP(deadlines, req)
+	if deadlines.Code != 200 || len(deadlines.set) != 2 || deadlines.set[0].IsZero() || !deadlines.set[1].IsZero() {
+		t.Errorf("%d %s, deadlines %v", deadlines.Code, deadlines.Body, deadlines.set)
+	}
+}
+
+// deadlined notes the deadlines of reading.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlined) SetReadDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
 }
 
 // A machine without memory refuses sessions instead of falling.

@@ -61,36 +61,43 @@ type started struct {
 
 // startOnce opens a session, or returns that of an earlier start with the token.
 func (s *Server) startOnce(ctx context.Context, key startKey, request [sha256.Size]byte, open func() (*codeSession, error)) (*codeSession, error) {
-	s.mu.Lock()
-	before, ok := s.starts[key]
-	if !ok {
-		before = &started{request: request, done: make(chan struct{})}
-		s.starts[key] = before
-	}
-	s.mu.Unlock()
-	if ok {
+	for {
+		s.mu.Lock()
+		before, ok := s.starts[key]
+		if !ok {
+			own := &started{request: request, done: make(chan struct{})}
+			s.starts[key] = own
+			s.mu.Unlock()
+			s.carryOut(own, key, open)
+			return own.session, own.err
+		}
+		s.mu.Unlock()
 		if before.request != request {
 			return nil, malformed(tokenMismatch, "the client token was used before, for a request with other parameters")
 		}
 		select {
 		case <-before.done:
-			return before.session, before.err
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
+		if !errors.Is(before.err, context.Canceled) {
+			return before.session, before.err
+		}
+		// The caller who began has gone, perhaps to come back as this one.
 	}
-	before.session, before.err = open()
-	if before.err != nil { // the next one with the token tries again
-		s.mu.Lock()
-		delete(s.starts, key)
-		s.mu.Unlock()
+}
+
+// carryOut opens the session of a start.
+func (s *Server) carryOut(own *started, key startKey, open func() (*codeSession, error)) {
+	own.session, own.err = open()
+	s.mu.Lock()
+	if own.err != nil {
+		delete(s.starts, key) // the next one with the token tries again
 	} else {
-		s.mu.Lock()
-		before.session.start = &key
-		s.mu.Unlock()
+		own.session.start = &key
 	}
-	close(before.done)
-	return before.session, before.err
+	s.mu.Unlock()
+	close(own.done)
 }
 
 // openSession opens a session within the quotas.
