@@ -16,6 +16,7 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,10 +52,13 @@ type bench struct {
 	first   bool // only the answers of the first reading
 	misses  bool
 	options func() knowledge.Options
+	out     io.Writer
+	open    func(ctx context.Context, manual string) (*knowledge.Bundle, error)
 }
 
 func main() {
-	var b bench
+	b := bench{out: os.Stdout}
+	b.open = b.convert
 	set := flag.String("set", "hundred", "which questions: hundred, development or third")
 	flag.BoolVar(&b.misses, "misses", false, "list the questions of the half in view whose answer is not among the first five")
 	flag.BoolVar(&b.first, "first", false, "only the answers of the first reading of the manuals")
@@ -100,26 +104,26 @@ func (s *scores) add(rank int) { // from 1; 0 = not found
 	}
 }
 
-func (s *scores) row() {
+func (s *scores) row(out io.Writer) {
 	if s.asked == 0 {
 		return
 	}
 	percent := func(n int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(s.asked)) }
-	fmt.Printf("| %s | %d | %s | %s | %s | %.3f |\n", s.name, s.asked, percent(s.at1), percent(s.at5), percent(s.at10), s.reciprocal/float64(s.asked))
+	fmt.Fprintf(out, "| %s | %d | %s | %s | %s | %.3f |\n", s.name, s.asked, percent(s.at1), percent(s.at5), percent(s.at10), s.reciprocal/float64(s.asked))
 }
 
 // measure asks all questions of a set. Of the hundred, every second one of a
 // manual is held out; of the third set all are, and none for development.
 func (b *bench) measure(ctx context.Context, questions, set string) error {
+	asked, err := b.questions(questions)
+	if err != nil {
+		return fmt.Errorf("the set %s: %w", set, err)
+	}
 	bundles := map[string]*knowledge.Bundle{}
 	all, view, rest := &scores{name: "all"}, &scores{name: "in view while ranking was made"}, &scores{name: "held out"}
 	each := map[string]*scores{}
 	rows := []*scores{all, view, rest}
-	for line := range strings.Lines(questions) {
-		q, ok := b.question(line)
-		if !ok {
-			continue
-		}
+	for _, q := range asked {
 		if bundles[q.manual] == nil {
 			opened, err := b.open(ctx, q.manual)
 			if err != nil {
@@ -141,12 +145,12 @@ func (b *bench) measure(ctx context.Context, questions, set string) error {
 		}
 		view.add(rank)
 		if b.misses && (rank == 0 || rank > 5) {
-			fmt.Printf("%d\t%s: %s\n\twant %s\n\tgot  %s\n", rank, q.manual, q.text, strings.Join(q.ids, " "), strings.Join(first, " "))
+			fmt.Fprintf(b.out, "%d\t%s: %s\n\twant %s\n\tgot  %s\n", rank, q.manual, q.text, strings.Join(q.ids, " "), strings.Join(first, " "))
 		}
 	}
-	fmt.Println("| questions | n | R@1 | R@5 | R@10 | MRR |\n|---|---|---|---|---|---|")
+	fmt.Fprintln(b.out, "| questions | n | R@1 | R@5 | R@10 | MRR |\n|---|---|---|---|---|---|")
 	for _, s := range rows {
-		s.row()
+		s.row(b.out)
 	}
 	return nil
 }
@@ -157,20 +161,32 @@ type question struct {
 	ids          []string // of the concepts that answer it
 }
 
-func (b *bench) question(line string) (question, bool) {
-	f := strings.Split(strings.TrimSpace(line), "\t")
-	if len(f) < 3 || strings.HasPrefix(line, "#") {
-		return question{}, false
+// questions reads a set: a line has a manual, a question, the ids that answer
+// it and those that were added later, with tabs between.
+func (b *bench) questions(set string) ([]question, error) {
+	var all []question
+	n := 0
+	for line := range strings.Lines(set) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		f := strings.Split(line, "\t")
+		if len(f) < 3 || len(f) > 4 || manuals[f[0]] == "" || f[1] == "" || strings.TrimSpace(f[2]) == "" {
+			return nil, fmt.Errorf("line %d is not a manual, a question and ids with tabs between: %q", n, line)
+		}
+		q := question{manual: f[0], text: f[1], ids: strings.Fields(f[2])}
+		if len(f) > 3 && !b.first {
+			q.ids = append(q.ids, strings.Fields(f[3])...)
+		}
+		all = append(all, q)
 	}
-	q := question{manual: f[0], text: f[1], ids: strings.Fields(f[2])}
-	if len(f) > 3 && !b.first {
-		q.ids = append(q.ids, strings.Fields(f[3])...)
-	}
-	return q, true
+	return all, nil
 }
 
-// open opens the bundle of a manual, which is made when it is not there.
-func (b *bench) open(ctx context.Context, name string) (*knowledge.Bundle, error) {
+// convert opens the bundle of a manual, which is made when it is not there.
+func (b *bench) convert(ctx context.Context, name string) (*knowledge.Bundle, error) {
 	cache, err := knowledge.CacheDir()
 	if err != nil {
 		return nil, err
