@@ -23,8 +23,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/strandsgo/strands"
-	"github.com/strandsgo/strands/internal/awsbody"
 	"github.com/strandsgo/strands/artifact"
+	"github.com/strandsgo/strands/internal/awsbody"
 )
 
 const (
