@@ -212,6 +212,29 @@ func TestAbandon(t *testing.T) {
 	}
 }
 
+func TestAbandonIsStoredWhole(t *testing.T) {
+	// Its context may end at any moment: what is given up is stored all the same.
+	var n, asked atomic.Int32
+	m := &script{turns: []turn{calls(call("a", "plain", `{}`), call("c", "ask", `{}`))}}
+	a := newAgent(t, strands.Config{Model: m, Store: strands.NewMemoryStore(), Tools: []strands.Tool{counted("plain", &n), asker(&asked)}})
+	s := a.NewSession()
+	if _, err := s.Ask(t.Context(), "go"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Abandon(ctx); err != nil {
+		t.Error(err)
+	}
+	r, err := a.Restore(t.Context(), s.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Messages(); len(got) != 3 || r.Pending() != nil {
+		t.Errorf("restored %s", show(got))
+	}
+}
+
 func TestAnswersByTheProgramItself(t *testing.T) {
 	// AfterInvocation may answer in the same run.
 	var n atomic.Int32

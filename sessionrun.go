@@ -173,7 +173,7 @@ func (s *Session) Abandon(ctx context.Context) error {
 	finished := s.takePending(r)
 	return errors.Join(
 		r.add(r.ctx, UserMessage(answers(calls, finished, "The question was not answered, the tool was not run to its end.")...)),
-		s.store(r.ctx),
+		r.store(),
 	)
 }
 
