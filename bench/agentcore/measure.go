@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentcore/types"
 
 	"github.com/strandsgo/strands/agentcore"
+	"github.com/strandsgo/strands/internal/awsbody"
 )
 
 // bench is a server and what its clients need.
@@ -50,7 +51,8 @@ type client struct {
 func (b *bench) client() client {
 	h := http.DefaultTransport.(*http.Transport).Clone()
 	return client{sdk.New(sdk.Options{
-		Region: "us-west-2", BaseEndpoint: &b.endpoint, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: h},
+		Region: "us-west-2", BaseEndpoint: &b.endpoint, RetryMaxAttempts: 1,
+		HTTPClient:  awsbody.Client{Next: &http.Client{Transport: h}}, // else an answer is lost now and then on a busy machine
 		Credentials: credentials.NewStaticCredentialsProvider(b.key.ID, b.key.Secret, ""),
 	}), h}
 }
