@@ -330,7 +330,7 @@ func (s *Server) checkHost(r *http.Request) error {
 // much and sends nothing keeps others from moving data.
 func bodyTime(size int64) time.Duration {
 	const least = 1 << 20 // bytes a second, after the first half minute
-	return 30*time.Second + time.Duration(max(0, size)/least)*time.Second
+	return 30*time.Second + time.Duration(min(max(0, size), 1<<30)/least)*time.Second
 }
 
 // readBody reads the request's body within the limits and returns what gives
@@ -349,26 +349,30 @@ func (s *Server) readBody(c *call) (release func(), err error) {
 		drain(c.r.Body)
 		return nil, throttled("the server is moving as much data as it may; try again")
 	}
-	release = sync.OnceFunc(func() { s.transfer.Release(2 * size) })
-	defer func() {
-		if err != nil {
-			release()
-		}
-	}()
+	giveBack := func() { s.transfer.Release(2 * size) }
+	if err := s.fill(c); err != nil {
+		giveBack()
+		return nil, err
+	}
+	return giveBack, nil
+}
+
+// fill reads the request's body.
+func (s *Server) fill(c *call) (err error) {
 	body := http.MaxBytesReader(c.w, c.r.Body, s.cfg.MaxBody)
 	if c.r.ContentLength >= 0 {
-		c.body = make([]byte, size)
+		c.body = make([]byte, c.r.ContentLength)
 		_, err = io.ReadFull(body, c.body)
 	} else {
 		c.body, err = io.ReadAll(body)
 	}
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return nil, malformed(fieldFailed, "the request is longer than the %d bytes that are taken", s.cfg.MaxBody)
+		return malformed(fieldFailed, "the request is longer than the %d bytes that are taken", s.cfg.MaxBody)
 	}
 	if err != nil {
-		return nil, malformed(cannotParse, "the request ended early")
+		return malformed(cannotParse, "the request ended early")
 	}
-	return release, nil
+	return nil
 }
 
 // drain reads what a client is still sending, within reason: one that is cut

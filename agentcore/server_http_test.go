@@ -1,6 +1,7 @@
 package agentcore_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -290,6 +292,42 @@ func TestBodiesHaveToCome(t *testing.T) {
 	r.Config.Handler.ServeHTTP(deadlines, req)
 	if deadlines.Code != 200 || len(deadlines.set) != 2 || deadlines.set[0].IsZero() || !deadlines.set[1].IsZero() {
 		t.Errorf("%d %s, deadlines %v", deadlines.Code, deadlines.Body, deadlines.set)
+	}
+}
+
+// A body that does not come to its end, or does not come to one, is an error,
+// and the room that it was given is given back.
+func TestBrokenBodies(t *testing.T) {
+	t.Parallel()
+	const most = 1 << 20
+	r := newRaw(t, agentcore.ServerConfig{MaxBody: most, MaxTransfer: 2 * most}) // one request fills it
+	for name, rest := range map[string]string{
+		"cut off":          fmt.Sprintf("Content-Length: %d\r\n\r\n{", most),
+		"chunks, cut off":  "Transfer-Encoding: chunked\r\n\r\n100\r\n{",
+		"chunks, too many": "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("100\r\n"+strings.Repeat(" ", 256)+"\r\n", most>>8+1) + "0\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /code-interpreters/aws.codeinterpreter.v1/sessions/list HTTP/1.1\r\nHost: localhost\r\n"+rest); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if resp.StatusCode != 400 || resp.Header.Get("X-Amzn-Errortype") != "ValidationException" {
+			t.Errorf("%s: %s", name, resp.Status)
+		}
+		if a := r.request("POST", "sessions/list", strings.Repeat(" ", most-2)+"{}"); a.status != 200 {
+			t.Errorf("after a body %s: %d %s", name, a.status, a.body)
+		}
 	}
 }
 
