@@ -326,6 +326,7 @@ func (r *Runtime) session(ctx context.Context, header string) (*strands.Session,
 		return nil, nil, err
 	}
 	c.once.Do(func() { // outside of the lock: a store may be slow
+		ctx := context.WithoutCancel(ctx) // others may wait for it, too
 		c.session, c.err = r.cfg.Agent.Restore(ctx, sessionID(header))
 		if errors.Is(c.err, strands.ErrNotFound) || isStoreless(c.err) {
 			c.session, c.err = r.cfg.Agent.NewSessionID(sessionID(header))

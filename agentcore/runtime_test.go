@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -484,6 +485,55 @@ func TestToolsKnowTheRequest(t *testing.T) {
 	if agentcore.RequestFrom(t.Context()) != nil {
 		t.Error("a request out of nothing")
 	}
+}
+
+// slow is a store in which the first Load takes its time.
+type slow struct {
+	strands.Store
+	once          sync.Once
+	entered, goOn chan struct{}
+}
+
+func (s *slow) Load(ctx context.Context, id string) ([]strands.Entry, error) {
+	s.once.Do(func() {
+		close(s.entered)
+		<-s.goOn
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Load(ctx, id)
+}
+
+// Who leaves while a session is opened does not spoil it for who waits for it.
+func TestOpeningIsForAll(t *testing.T) {
+	store := &slow{Store: strands.NewMemoryStore(), entered: make(chan struct{}), goOn: make(chan struct{})}
+	agent, err := strands.New(strands.Config{Model: &counter{}, Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime := agentcore.NewRuntime(agentcore.RuntimeConfig{Agent: agent, Logger: slog.New(slog.DiscardHandler)})
+	defer runtime.Close()
+	ask := func(ctx context.Context) *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/invocations", strings.NewReader(`{"prompt":"x"}`))
+		req.Header.Set(agentcore.SessionHeader, "s")
+		w := httptest.NewRecorder()
+		runtime.ServeHTTP(w, req)
+		return w
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	asking.Go(func() { ask(ctx) })
+	<-store.entered
+	asking.Go(func() {
+		if w := ask(t.Context()); w.Code != http.StatusOK && w.Code != http.StatusConflict { // the first may still be on its way out
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+	time.Sleep(50 * time.Millisecond) // it should wait by then; if not, it finds nothing to wait for
+	leave()
+	close(store.goOn)
+	asking.Wait()
 }
 
 // Without a store a conversation lives while it is open.
