@@ -24,7 +24,7 @@ _sleep = time.sleep
 _fork: Callable[[], int] | None = getattr(os, "fork", None)
 _MOST = 10  # names told
 _NEWS, _LONG = 500, 150  # files told, and the characters of a name: all fit into a frame
-_PATIENCE = 20  # looks at threads that may be about to stop
+_PATIENCE, _MOST_LOOKS = 20, 400  # looks at threads that may be about to stop, with those that did not get so far
 _PAUSE = 0.005  # seconds between them
 
 
@@ -47,7 +47,9 @@ def fork(cells: Cells) -> bool:
     try:
         child = _fork()
     except OSError as e:
-        raise Refusal(message=f"the system refused: {e.strerror}", again=e.errno == errno.EAGAIN) from None
+        # EPERM: the kernel, interrupted by a signal, began the call anew, and the host lets one through.
+        again = e.errno in (errno.EAGAIN, errno.EPERM)
+        raise Refusal(message=f"the system refused: {e.strerror}", again=again) from None
     if child:
         return False
     try:
@@ -64,11 +66,15 @@ def _check(cells: Cells) -> None:
     if tasks := _names(cells.loop.tasks(), _task_name):
         raise Refusal(tasks=tasks)
     cells.loop.retire_threads()
-    for _ in range(_PATIENCE):
-        threads = _threads()
-        busy = [] if threads else _busy()
+    looks, had = 0, ""
+    for _ in range(_MOST_LOOKS):
+        threads, (busy, has) = _threads(), _busy()
         if not (threads or busy):
             return
+        looks += not busy or has != had  # a thread that had no turn since may only want to stop
+        if looks == _PATIENCE:
+            break
+        had = has
         _sleep(_PAUSE)
     raise Refusal(threads=threads) if threads else Refusal(threads=busy, message="busy")
 
@@ -88,21 +94,22 @@ def _threads() -> list[str]:
     return names + ["a thread without a name"] * min(count - len(names), 1)
 
 
-def _busy() -> list[str]:
-    """Names of the threads that libraries started for themselves and that work right now.
+def _busy() -> tuple[list[str], str]:
+    """Names of the native threads beside this one that work right now or want to, and what tells that one had its turn.
 
     Idle ones are no reason: such a library starts others in the copy (Arrow, OpenBLAS), and keeps these for ever.
     """
-    names = []
+    names, had = [], ""
     try:
         for number in os.listdir("/proc/self/task"):
             if int(number) != os.getpid():
                 name, _, rest = _read(f"/proc/self/task/{number}/stat").partition(" (")[2].rpartition(") ")
                 if rest[:1] in ("R", "D"):
                     names.append(name)
+                    had += _read(f"/proc/self/task/{number}/schedstat")
     except (OSError, ValueError):
         pass  # no /proc, or the thread has gone
-    return names[:_MOST]
+    return names[:_MOST], had
 
 
 def idle() -> list[str]:

@@ -208,10 +208,12 @@ class Link:
             self._write(_pack(len(run) + len(body), kind[0]) + run + body)
             return True
 
-    def finish(self, kind: bytes, body: bytes) -> None:
-        """Send the last frame of the present run."""
+    def finish(self, kind: bytes, body: bytes, over: Callable[[], None]) -> None:
+        """Send the last frame of the present run. over is called between: nothing more can be sent, and the host does not
+        know yet, so that no request can come."""
         with self.lock:
             run, self.run = self.run, None
+            over()
             if run is not None:
                 self._write(_pack(len(run) + len(body), kind[0]) + run + body)
 

@@ -254,7 +254,10 @@ class Calls:
             self._link.emit(b"q", _DROP(call.id))
 
     def abandon(self) -> None:
-        """End the calls of the run that is over; their threads get an error."""
+        """End the calls of the run that is over; their threads get an error.
+
+        To be called before the next request can come: one that reads for all must know by then that it is not for a reply.
+        """
         for call in list(self._pending.values()):
             call.replies.append(_OVER)
             try:

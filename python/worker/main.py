@@ -141,8 +141,7 @@ class _Session:
             gc.collect()
             body = self._end(MemoryError(), stage, "")
         self._interrupts.end()
-        self._link.finish(b"d", body)
-        self._calls.abandon()
+        self._link.finish(b"d", body, self._calls.abandon)
 
     def _begin(self, run: bytes) -> None:
         """Put back what the model may have changed; may be done twice."""

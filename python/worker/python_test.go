@@ -42,7 +42,7 @@ func TestPython(t *testing.T) {
 var ran = regexp.MustCompile(`(?m)^Ran [1-9]\d* tests? in`)
 
 func unittest(t *testing.T, exe, module string) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, exe, "-B", "-m", "unittest", module)
 	cmd.Dir = "tests"

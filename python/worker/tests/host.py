@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -98,7 +99,7 @@ class Host:
         return self
 
     def __exit__(self, *_):
-        self.close(5)
+        self.close()
 
     def close(self, patience=60):
         for end in self.ours:
@@ -153,9 +154,12 @@ class Host:
 
         def interrupt():
             for delay in interrupts:
-                for _ in range(20):  # so that a machine that stands still takes a slice and not all
+                left, had = 20, self._had()
+                while left:  # in slices, of which those count in which the worker had its turn
                     if over.wait(delay / 20):
                         return
+                    before, had = had, self._had()
+                    left -= had != before or not self._wants()
                 self.process.send_signal(signal.SIGINT)
             if interrupts and not over.wait(patience):
                 self.process.kill()  # as a driver would
@@ -200,6 +204,24 @@ class Host:
             thread.join()
         result.stdout, result.stderr = "".join(out), "".join(err)
         return result
+
+    def between_runs(self, go, went):
+        """Make the folder go, for which a thread of the code waits, and wait for what it makes then."""
+        os.mkdir(os.path.join(self.work, go))
+        end = time.monotonic() + 60
+        while not os.path.exists(os.path.join(self.work, went)):
+            assert time.monotonic() < end, "the thread does not go on"
+            time.sleep(0.01)
+
+    def _had(self):
+        """The processor time of the worker's main thread, as the kernel counts it."""
+        with open(f"/proc/{self.process.pid}/schedstat") as f:
+            return f.read().split()[0]
+
+    def _wants(self):
+        """Whether the main thread waits for the processor, or the disk."""
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] in "RD"
 
     def reply(self, run, call, status, value):
         self.send(b"R", run + struct.pack("<IB", call, status) + json.dumps(value).encode())

@@ -22,14 +22,15 @@ class Functions(Case):
                               function(10, "count", "n: int", stream=True), function(11, "slow", "n: float"),
                               function(12, "odd", "class: str", "max-rows: int = 5", "last: int"),
                               function(13, "endless", stream=True), function(14, "broken", stream=True),
-                              function(15, "noargs", returns="list[int]"), function(16, "meet")],
+                              function(15, "noargs", returns="list[int]"), function(16, "meet"),
+                              function(17, "held"), function(18, "release"), function(19, "stuck"), function(21, "is_stuck")],
                 "objects": [{"name": "docs", "doc": "The documents.", "methods": [function(20, "search", "query: str", "limit: int = 3", returns="list[str]", doc="Find.")]}],
             },
         ],
     }  # fmt: skip
 
     def setUp(self):
-        self.seen = []
+        self.seen, self.gate, self.stuck = [], threading.Event(), threading.Event()
         self.functions = {
             7: lambda a: self.note(a) or 25.0,
             8: lambda a: a.get("value"),
@@ -41,6 +42,10 @@ class Functions(Case):
             14: self.broken,
             15: lambda a: [1, 2],
             16: lambda a: self.all.wait(60),
+            17: lambda a: self.gate.wait(60),
+            18: lambda a: self.gate.set(),
+            19: lambda a: self.stuck.set() or NO_ANSWER,
+            21: lambda a: self.stuck.wait(60),
             20: lambda a: self.note(a) or ["hit"] * a.get("limit", 3),
         }
         super().setUp()
@@ -211,23 +216,44 @@ assert threads == [list(range(60))] * 3
         self.good("import asyncio, threading\nbox = []\nasync def f(): box.extend(await asyncio.gather(*[echo.aio(i) for i in range(20)]))\nts = [threading.Thread(target=lambda: asyncio.run(f())) for _ in range(3)]\n[t.start() for t in ts]; [t.join() for t in ts]\nassert sorted(box) == sorted(list(range(20)) * 3)")
 
     def test_a_cancelled_coroutine_drops_its_reply(self):
-        code = "import asyncio\ntry: await asyncio.wait_for(slow.aio(0.4), 0.05)\nexcept asyncio.TimeoutError: print('late')\nslow(0.5)"
+        code = "import asyncio\ntry: await asyncio.wait_for(held.aio(), 0.05)\nexcept asyncio.TimeoutError: print('late')\nrelease(); slow(0.5)"
         self.assertEqual(self.good(code).stdout, "late\n")
 
     def test_threads_of_a_run_that_is_over_get_an_error(self):
         code = """
-import threading, time
+import os, threading, time
 box = []
 def work():
-    try: slow(3)
+    try: stuck()
     except RuntimeError as e: box.append(str(e))
-t = threading.Thread(target=work); t.start(); time.sleep(1)
+t = threading.Thread(target=work); t.start(); is_stuck()
 """
         self.good(code)
         self.assertEqual(self.good("t.join(); box").value, "['the snippet that made this call has ended']")
-        self.good("def work():\n  time.sleep(0.5)\n  try: echo(1)\n  except RuntimeError as e: box.append(str(e))\nt = threading.Thread(target=work); t.start()")
-        time.sleep(2)
+        code = """
+def work():
+    while not os.path.exists('go'): time.sleep(0.01)
+    try: echo(1)
+    except RuntimeError as e: box.append(str(e))
+    finally: os.mkdir('went')
+t = threading.Thread(target=work); t.start()
+"""
+        self.good(code)
+        self.host.between_runs("go", "went")
         self.assertIn("only while a snippet runs", self.good("t.join(); box[-1]").value)
+
+    def test_the_next_run_is_read_past_a_thread_that_reads_for_all(self):
+        code = """
+import threading
+def work():
+    try: stuck()
+    except RuntimeError: pass
+t = threading.Thread(target=work); t.start(); is_stuck()
+"""
+        for _ in range(200):  # the end of a run and the next request are to meet in every way
+            self.stuck.clear()
+            self.good(code)
+            self.good("t.join()")
 
     def test_text_printed_before_a_call_is_sent_before_it(self):
         result = self.good("for i in range(3000): print(i)\necho(1)\nprint('after')")

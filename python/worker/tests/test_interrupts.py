@@ -12,7 +12,7 @@ ONCE = {
     "loop": "while True: pass",
     "sleep": "import time; time.sleep(60)",
     "lock": "import threading; l = threading.Lock(); l.acquire(); l.acquire()",
-    "join": "import threading, time\nt = threading.Thread(target=lambda: time.sleep(5), daemon=True); t.start(); t.join()",
+    "join": "import threading, time\nt = threading.Thread(target=lambda: time.sleep(60), daemon=True); t.start(); t.join()",
     "except Exception": "while True:\n  try:\n    while True: pass\n  except Exception: pass",
     "prints": "while True: print(1)",
     "await": "import asyncio\nawait asyncio.sleep(60)",
@@ -20,7 +20,7 @@ ONCE = {
     "in a coroutine": "async def f():\n  while True: pass\nawait f()",
     "import lock": "import threading; threading.Event().wait()",
     "repr": "class R:\n  def __repr__(self):\n    while True: pass\nR()",
-    "pool": "from concurrent.futures import ThreadPoolExecutor\nimport time\nThreadPoolExecutor(1).submit(time.sleep, 2).result()",
+    "pool": "from concurrent.futures import ThreadPoolExecutor\nimport threading\ne = threading.Event()\ntry: ThreadPoolExecutor(1).submit(e.wait).result()\nfinally: e.set()",
     "blocked signals": "import signal\nsignal.pthread_sigmask(signal.SIG_SETMASK, [])\nwhile True: pass",
 }
 

@@ -85,8 +85,16 @@ except TypeError as e: print(e)
         self.kept()
 
     def test_text_of_threads_between_runs_belongs_to_the_next(self):
-        self.good("import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.5), print('late')), name='slow').start()")
-        time.sleep(2)
+        code = """
+import os, threading, time
+def work():
+    while not os.path.exists('go'): time.sleep(0.01)
+    print('late')
+    os.mkdir('went')
+threading.Thread(target=work, name='slow').start()
+"""
+        self.good(code)
+        self.host.between_runs("go", "went")
         self.assertEqual(self.good("print('next')").stdout, "late\nnext\n")
 
     def test_a_logging_handler_outlives_its_cell(self):

@@ -182,7 +182,7 @@ class Gone(Case):
     def lost(self, code):
         with self.assertRaises(Lost):
             self.host.run(code)
-        self.host.process.wait(5)
+        self.host.process.wait(60)
 
     def test_exit(self):
         self.lost("import os; os._exit(3)")
