@@ -61,6 +61,9 @@ func (a *admission) arrive(l *listener, n notification) {
 		err = l.proceed(n)
 	}
 	if err != nil {
+		if !l.waits(n) && a.asksAgain() {
+			return
+		}
 		l.refuse(n)
 	}
 	a.judged = true
@@ -102,6 +105,20 @@ func (a *admission) admit(l *listener, n notification) (err error) {
 	return nil
 }
 
+// asksAgain reports whether the child that was being admitted lives. Its call
+// was interrupted by a signal then, as kernels before 5.19 let it be, and is
+// made anew, when all is looked at again.
+func (a *admission) asksAgain() bool {
+	a.fork.mu.Lock()
+	defer a.fork.mu.Unlock()
+	if a.fork.handle < 0 || waitHandle(a.fork.handle, time.Millisecond) {
+		return false
+	}
+	unix.Close(a.fork.handle)
+	a.fork.handle = -1
+	return true
+}
+
 // verify looks at the child from outside: it is the parent's, in all the
 // parent's namespaces, and confined as a session must be.
 func (a *admission) verify(pid int) error {
@@ -130,7 +147,7 @@ func (s *session) limitCPU(parent *session) error {
 	if err != nil {
 		return err
 	}
-	s.limits.CPU = max(s.limits.CPU-used, time.Second)
+	s.limits.CPU = max(parent.limits.CPU-used, time.Second)
 	seconds := uint64((s.limits.CPU + time.Second - 1) / time.Second)
 	return unix.Prlimit(s.pid, unix.RLIMIT_CPU, &unix.Rlimit{Cur: seconds, Max: seconds}, nil)
 }

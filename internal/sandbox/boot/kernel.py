@@ -1,6 +1,7 @@
 """System calls that the standard library has no functions for."""
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -26,6 +27,9 @@ RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_MSGQUEUE = 7, 8, 9, 12
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0x80000
 MOVE_MOUNT_F_EMPTY_PATH = 4
+
+# seccomp(2). With the second a call that the listener has read of waits for the answer whatever signal comes, but death.
+NEW_LISTENER, WAIT_KILLABLE = 1 << 3, 1 << 5
 
 # Numbers by name, told by the host, which has them for its architecture.
 NUMBERS: dict[str, int] = {}
@@ -149,9 +153,12 @@ def load_filter(code: bytes, listen: bool) -> int:
     """Returns the descriptor of the listener when there is to be one."""
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
-    flags = 8 if listen else 0  # SECCOMP_FILTER_FLAG_NEW_LISTENER
-    step = "listening to the system call filter" if listen else "loading the system call filter"
-    return check(syscall("seccomp", 1, flags, program), step)
+    if not listen:
+        return check(syscall("seccomp", 1, 0, program), "loading the system call filter")
+    fd = syscall("seccomp", 1, NEW_LISTENER | WAIT_KILLABLE, program)
+    if fd < 0 and ctypes.get_errno() == errno.EINVAL:  # before Linux 5.19
+        fd = syscall("seccomp", 1, NEW_LISTENER, program)
+    return check(fd, "listening to the system call filter")
 
 
 def close_from(first: int) -> None:
