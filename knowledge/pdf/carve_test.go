@@ -1,6 +1,9 @@
 package pdf
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestSkippedLevels: a level left out makes siblings, not a chain.
 func TestSkippedLevels(t *testing.T) {
@@ -53,5 +56,29 @@ func TestFence(t *testing.T) {
 	d := &document{pages: []page{{lines: []line{{text: "````", mono: true}, {text: "x", mono: true, left: 20, advance: 5}}}}}
 	if got := newCleaner(d).body("", d.pages[0].lines); got != "`````\n````\n    x\n`````\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestUnread: pages that fail one after the other for one reason are one
+// problem, and there is an end to those of a document that is bad throughout.
+func TestUnread(t *testing.T) {
+	pages := func(reasons ...string) []page {
+		var all []page
+		for _, r := range reasons {
+			all = append(all, page{failed: r})
+		}
+		return all
+	}
+	got := unread(pages("", "a\ntrace", "a\ntrace", "b", "", "b"))
+	want := []string{"pages 2 to 3 could not be read: a", "page 4 could not be read: b", "page 6 could not be read: b"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got := unread(pages("", "")); got == nil || len(got) > 0 {
+		t.Errorf("of good pages: %#v", got)
+	}
+	got = unread(pages(slices.Repeat([]string{"a", "b", "b", ""}, 1000)...))
+	if len(got) != 101 || got[100] != "2850 more pages could not be read" {
+		t.Errorf("%d problems, the last: %q", len(got), got[len(got)-1])
 	}
 }

@@ -134,6 +134,10 @@ func listen(out io.Reader, g *guard, progress func(done, total int)) word {
 		}
 		last = w
 	}
+	if err := lines.Err(); err != nil {
+		last = word{Failure: "reading what the worker says: " + err.Error()}
+		_, _ = io.Copy(io.Discard, out) // else it would wait for a reader, and we for it
+	}
 	return last
 }
 

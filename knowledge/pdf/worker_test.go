@@ -1,6 +1,7 @@
 package pdf_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,10 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 4 && (os.Args[1] == "convert-here" || os.Args[1] == "convert-in-worker") {
 		convertAlone(os.Args[1] == "convert-in-worker", os.Args[2], os.Args[3])
+		os.Exit(0)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "babble" {
+		fmt.Println(strings.Repeat("x", 3<<20))
 		os.Exit(0)
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of the tests ends a second later
@@ -83,6 +88,35 @@ func TestDeadWorker(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(parent); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestBabblingWorker: a worker that says more than is read is an error, and
+// neither waits for the other.
+func TestBabblingWorker(t *testing.T) {
+	o := workerOptions(t)
+	o.Worker[1] = "babble"
+	_, err := pdf.Convert(t.Context(), (&paper{sheets: []sheet{lines(700, "x")}}).file(t), filepath.Join(t.TempDir(), "b"), o)
+	if err == nil || !strings.Contains(err.Error(), "what the worker says") {
+		t.Error(err)
+	}
+}
+
+// TestManyBadPages: however many pages cannot be read, the others are there,
+// and the report is short.
+func TestManyBadPages(t *testing.T) {
+	const bad = 20_000
+	p := &paper{sheets: []sheet{lines(700, "hello there")}}
+	p.after = func(objects map[int][]byte) {
+		for n, o := range objects {
+			if bytes.Contains(o, []byte("/Type /Pages")) {
+				objects[n] = fmt.Appendf(nil, "<< /Type /Pages /Count %d /Kids [5 0 R%s] >>", 1+bad, strings.Repeat(" 9999 0 R", bad))
+			}
+		}
+	}
+	_, report, _ := converted(t, p, workerOptions(t))
+	if report.Pages != 1+bad || report.WordsKept != 2 || len(report.Problems) != 2 || !strings.HasPrefix(report.Problems[0], "pages 2 to 20001 could not be read") {
+		t.Errorf("%+v", report)
 	}
 }
 

@@ -25,15 +25,36 @@ type writer struct {
 	title   string
 }
 
-// write makes the files of the bundle in dir.
-func write(dir string, d *document, o Options) (*Report, error) {
-	report := &Report{Pages: len(d.pages), Problems: []string{}}
-	for i, p := range d.pages {
-		if p.failed != "" {
-			reason, _, _ := strings.Cut(p.failed, "\n") // a trace follows
-			report.Problems = append(report.Problems, fmt.Sprintf("page %d could not be read: %s", i+1, reason))
+// unread says which pages could not be read, in few words however many they are.
+func unread(pages []page) []string {
+	const most = 100
+	problems, more := []string{}, 0
+	for i := 0; i < len(pages); {
+		from, why := i, pages[i].failed
+		for i++; i < len(pages) && pages[i].failed == why; i++ {
+		}
+		which := fmt.Sprintf("page %d", from+1)
+		if i > from+1 {
+			which = fmt.Sprintf("pages %d to %d", from+1, i)
+		}
+		switch {
+		case why == "":
+		case len(problems) == most:
+			more += i - from
+		default:
+			reason, _, _ := strings.Cut(why, "\n") // a trace follows
+			problems = append(problems, fmt.Sprintf("%s could not be read: %s", which, reason))
 		}
 	}
+	if more > 0 {
+		problems = append(problems, fmt.Sprintf("%d more pages could not be read", more))
+	}
+	return problems
+}
+
+// write makes the files of the bundle in dir.
+func write(dir string, d *document, o Options) (*Report, error) {
+	report := &Report{Pages: len(d.pages), Problems: unread(d.pages)}
 	if d.cut {
 		report.Problems = append(report.Problems, "its bookmarks are too many, too deep, or go round in circles; not all became concepts")
 	}
