@@ -32,6 +32,7 @@ _NAME_SIZE = struct.Struct("<BH")
 _MODULES = [name for name in sys.modules if name.partition(".")[0] == "strands_worker"]  # this one is the last
 _recursion_limit = sys.getrecursionlimit()
 _set_recursion_limit = sys.setrecursionlimit
+_exit = os._exit
 _get_recursion_limit = sys.getrecursionlimit
 
 
@@ -56,6 +57,7 @@ def serve(fd_in: int, fd_out: int | None = None) -> None:
     if frame[0] != ord("C"):
         raise RuntimeError("the first frame must be the configuration")
     _Session(link, decode(frame[1]), fd_in).serve()
+    _exit(0)  # the interpreter's own end would run the model's finalizers, which may have none
 
 
 class _Session:

@@ -205,6 +205,22 @@ class Gone(Case):
         self.host.run("x = 1")
         self.assertEqual(self.host.close(), 0)
 
+    def test_the_host_goes_away_from_what_never_ends(self):
+        code = """
+import asyncio
+class Endless:
+    def __del__(self):
+        while True: pass
+async def f():
+    while True:
+        try: await asyncio.sleep(9)
+        except BaseException: pass
+async def begin(): return asyncio.create_task(f()), Endless()
+kept = await begin()
+"""
+        self.host.run(code)
+        self.assertEqual(self.host.close(), 0)
+
     def test_the_host_goes_away_while_code_calls_it(self):
         with Host(namespaces=[{"functions": [function(1, "f")]}]) as host:
             host.request(b"E", b"f()")
