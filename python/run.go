@@ -294,13 +294,14 @@ func (r *run) interrupt(why error) {
 	r.stop = why
 	r.steps.Go(func() {
 		r.cancel(why)
-		_ = r.w.proc.Interrupt() // a process that is gone is noticed by the reader
-		if r.endsWithin(r.s.timings.again) {
-			return
-		}
-		_ = r.w.proc.Interrupt()
-		if r.endsWithin(r.s.timings.kill) {
-			return
+		// The third is for a worker that had not begun when the first came, or
+		// had not seen it when the second did: two that wait are one.
+		t := r.s.timings
+		for _, grace := range []time.Duration{t.again, t.kill / 2, t.kill / 2} {
+			_ = r.w.proc.Interrupt() // a process that is gone is noticed by the reader
+			if r.endsWithin(grace) {
+				return
+			}
 		}
 		r.mu.Lock()
 		r.kill = true

@@ -131,9 +131,11 @@ func TestInterruptInSteps(t *testing.T) {
 		name string
 		obey int // the interrupt that is obeyed; 0 = none
 		lost bool
-	}{{"first", 1, false}, {"second", 2, false}, {"never", 0, true}}
+		kill time.Duration
+	}{{"first", 1, false, time.Minute}, {"second", 2, false, time.Minute}, {"third", 3, false, 6 * time.Second}, {"never", 0, true, 40 * time.Millisecond}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := openFake(t, Options{Timeout: 10 * time.Millisecond}, serve(func(p *fakePeer, id frame.RunID, code string) {
 				if code != "loop" {
 					echo(p, id, code)
@@ -148,9 +150,7 @@ func TestInterruptInSteps(t *testing.T) {
 				}
 				p.send(frame.Done, id, `{"error":{"type":"KeyboardInterrupt","message":"","traceback":"tb","stage":"run"},"interrupted":true}`)
 			}))
-			if !tt.lost {
-				s.timings.kill = time.Minute
-			}
+			s.timings.kill = tt.kill
 			res := mustExec(t, s, "loop")
 			if res.Err == nil || res.Err.Type != "TimeoutError" || res.StateLost != tt.lost {
 				t.Fatalf("%+v %+v", res, res.Err)

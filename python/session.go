@@ -48,7 +48,7 @@ type session struct {
 // timings are the steps of an interrupt.
 type timings struct {
 	again time.Duration // from the first signal to the second
-	kill  time.Duration // from the second to the end
+	kill  time.Duration // from the second to the end, with a third half way
 	watch time.Duration // how long the processor time is watched afterwards
 	looks int           // meanwhile
 }
