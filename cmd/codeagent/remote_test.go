@@ -40,7 +40,7 @@ func TestAgentcore(t *testing.T) {
 		}
 	}()
 	env := []string{"AWS_ENDPOINT_URL_BEDROCK_AGENTCORE=" + server.URL}
-	at := []string{"exec", "--interpreter", "agentcore", "--region", "eu-west-1", "--session-timeout", "60s"}
+	at := []string{"exec", "--interpreter", "agentcore", "--region", "eu-west-1", "--session-timeout", "10m"}
 	call{env: env, args: append(at, "-c", "import socket\nprint(2**10)")}.run(t).check(t, 0, "1024\n")
 
 	dir := t.TempDir()
