@@ -189,9 +189,9 @@ func extract(ctx context.Context, e *engine, path, spool string, opt Options) (*
 		d.title = strings.TrimSpace(meta.Value)
 	}
 	r := &reading{d: d, spool: newSpool(spool, d), tell: opt.Progress}
-	errs := make([]error, opt.Workers)
+	errs := make([]error, min(opt.Workers, (len(d.pages)+chunkPages-1)/chunkPages)) // an instance without a chunk would open the document for nothing
 	var wg sync.WaitGroup
-	for w := range opt.Workers {
+	for w := range errs {
 		wg.Go(func() {
 			o := first
 			if w > 0 {

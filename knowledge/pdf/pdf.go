@@ -41,7 +41,7 @@ type Options struct {
 	TypeNames map[int]string // by level from 1; else "Service", "Topic", "Section"
 	Title     string         // of the document; "" = what it says, or the file's name
 	Resource  string         // URI of the document in the concepts; "" = the file's name
-	Workers   int            // pages at once; 0 = GOMAXPROCS
+	Workers   int            // instances of the module, which read pages side by side; 0 = GOMAXPROCS, at most 4
 	Memory    int64          // bytes of the module that each of Workers uses; 0 = 192 MiB
 	Force     bool           // convert although nothing has changed
 	// Worker is the program, with arguments, of a process to convert in: one
@@ -132,9 +132,13 @@ func convert(ctx context.Context, e *engine, src, dir string, o Options) (*Repor
 	return write(dir, d, o)
 }
 
+// mostWorkers keeps a large machine from taking memory by its number of
+// processors: four instances stay below what a worker is allowed.
+const mostWorkers = 4
+
 func (o Options) withDefaults(src string) Options {
 	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = min(runtime.GOMAXPROCS(0), mostWorkers)
 	}
 	if o.Memory <= 0 {
 		o.Memory = 192 << 20

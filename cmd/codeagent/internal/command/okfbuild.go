@@ -48,7 +48,7 @@ func newBuild() *cobra.Command {
 	fs.IntVar(&f.pdf.MaxChars, "max-chars", 0, "PDF: of a concept (default: all)")
 	fs.IntVar(&f.pdf.MaxPages, "max-pages", 0, "PDF: of a concept (default: all)")
 	fs.StringSliceVar(&f.typeNames, "type-names", nil, "PDF: types of the concepts by level (default Service,Topic,Section); deeper ones have the last")
-	fs.IntVar(&f.pdf.Workers, "workers", 0, "PDF: pages to read at once (default: one for each processor)")
+	fs.IntVar(&f.pdf.Workers, "workers", 0, "PDF: pages to read at once (default: one for each processor, at most 4)")
 	fs.IntVar(&f.split, "split", 0, "folder: bytes above which the sections of a file become concepts (default 12000; -1 = never)")
 	return cmd
 }
