@@ -92,8 +92,15 @@ type weights struct {
 	files        int    // descriptors of the warm process
 }
 
+// footprint weighs a backend at rest, with its pool full.
 func footprint(t *testing.T, b *Sandboxed) (w weights) {
 	t.Helper()
+	until(t, func() string {
+		if n := len(b.waiting()); n < b.Pool {
+			return fmt.Sprintf("%d of %d sessions are ready", n, b.Pool)
+		}
+		return ""
+	})
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
