@@ -155,8 +155,11 @@ func resolve(from, target string) string {
 	if target == ".." || strings.HasPrefix(target, "../") {
 		return ""
 	}
-	if folder || target == "." {
-		return strings.TrimPrefix(target+"/", "./")
+	if target == "" || target == "." { // the bundle itself
+		return ""
+	}
+	if folder {
+		return target + "/"
 	}
 	id, isConcept := strings.CutSuffix(target, ".md")
 	if !isConcept {
@@ -165,7 +168,7 @@ func resolve(from, target string) string {
 	if path.Base(id) == "index" {
 		return strings.TrimPrefix(path.Dir(id)+"/", "./")
 	}
-	if path.Base(id) == "log" {
+	if path.Base(id) == "log" || strings.HasPrefix(path.Base(id), ".") { // a hidden file, such as "...md", is no concept
 		return ""
 	}
 	return id

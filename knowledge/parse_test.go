@@ -12,6 +12,7 @@ func TestResolve(t *testing.T) {
 		{"a/b", "../../c.md", ""}, {"a/b", "/../c.md", "c"}, {"a/b", "sub/", "a/sub/"}, {"a/b", "sub/index.md", "a/sub/"},
 		{"b", "index.md", ""}, {"a/b", "log.md", ""}, {"a/b", "https://x/y.md", ""}, {"a/b", "mailto:x", ""}, {"a/b", "pic.png", ""},
 		{"a/b", "a%20b.md", "a/a b"}, {"a/b", "%zz.md", ""}, {"a/b", "#top", ""}, {"a/b", `..\c.md`, ""}, {"a/b", "..%2f..%2fc.md", ""},
+		{"a/b", "/", ""}, {"b", "./", ""}, {"a/b", "./", "a/"}, {"a/b", "/x/", "x/"}, {"a/b", "...md", ""}, {"a/b", ".hidden.md", ""},
 	} {
 		if got := resolve(c.from, c.target); got != c.want {
 			t.Errorf("resolve(%q, %q) = %q, want %q", c.from, c.target, got, c.want)
@@ -83,6 +84,8 @@ func FuzzScanBody(f *testing.F) {
 	for _, s := range []string{"[a](b.md)", "[[x]](y.md)", "[a][b]\n[b]: c.md", "```\n[a](b.md)", "[a](<../../../etc/passwd.md>)", "[(]((((((((.md)"} {
 		f.Add("a/b", s)
 	}
+	f.Add("/", "[](<...md>)")
+	f.Add("0", "[](</>)")
 	f.Fuzz(func(t *testing.T, id, body string) {
 		_, links, _ := scanBody(id, []byte(body))
 		for _, l := range links {
