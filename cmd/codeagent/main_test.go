@@ -126,6 +126,13 @@ func TestExec(t *testing.T) {
 			t.Errorf("stderr %q", r.stderr)
 		}
 	})
+	t.Run("limit", func(t *testing.T) {
+		r := codeagent(t, "exec", "--memory", "300M", "-c", "x = bytearray(1 << 30)")
+		r.check(t, 1, "")
+		if !strings.HasSuffix(r.stderr, "MemoryError: the session may use 300 MiB of memory\n") {
+			t.Errorf("stderr %q", r.stderr)
+		}
+	})
 	t.Run("guard", func(t *testing.T) {
 		r := codeagent(t, "exec", "-c", "import os")
 		if r.code != 1 || !strings.Contains(r.stderr, "ImportError") {

@@ -66,10 +66,15 @@ func (g *cgroups) make() {
 		if err == nil {
 			continue
 		}
-		g.missing = append(g.missing, fmt.Sprintf("memory cgroup: %v", err))
-		g.close()
-		g.memory, g.pids = "", ""
-		return
+		if g.memory == dir {
+			g.memory = ""
+			g.missing = append(g.missing, fmt.Sprintf("memory cgroup: %v", err))
+		}
+		if g.pids == dir {
+			g.pids = ""
+			g.missing = append(g.missing, fmt.Sprintf("pids cgroup: %v", err))
+		}
+		removeCgroup(dir)
 	}
 }
 
@@ -177,7 +182,7 @@ func (g *cgroups) tryV2(m cgroupMount) bool {
 			continue
 		}
 		sweepCgroups(dir)
-		if tryGroup(filepath.Join(dir, g.name)) != nil {
+		if mayMake(dir) != nil {
 			continue
 		}
 		g.v2, g.memory = true, filepath.Join(dir, g.name)
@@ -196,20 +201,17 @@ func (g *cgroups) tryV1(mounts []cgroupMount, controller string) string {
 		return ""
 	}
 	sweepCgroups(mounts[i].dir)
-	group := filepath.Join(mounts[i].dir, g.name)
-	if err := tryGroup(group); err != nil {
-		g.missing = append(g.missing, fmt.Sprintf("%s cgroup: %v", controller, errors.Unwrap(err)))
+	if err := mayMake(mounts[i].dir); err != nil {
+		g.missing = append(g.missing, fmt.Sprintf("%s cgroup: %v", controller, err))
 		return ""
 	}
-	return group
+	return filepath.Join(mounts[i].dir, g.name)
 }
 
-// tryGroup makes a group and removes it.
-func tryGroup(group string) error {
-	if err := os.Mkdir(group, 0o755); err != nil {
-		return err
-	}
-	return os.Remove(group)
+// mayMake reports why no group can be made in a folder. It makes none to see:
+// if this program were killed there, nobody would remove it.
+func mayMake(dir string) error {
+	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }
 
 // sweepCgroups removes the groups of programs that were killed before they,

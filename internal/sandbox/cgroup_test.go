@@ -131,4 +131,10 @@ func TestCgroupThatCannotBeMade(t *testing.T) {
 	if g.memory != "" || len(g.missing) != 1 {
 		t.Errorf("%+v", g)
 	}
+	there := t.TempDir()
+	g = &cgroups{name: "strands-test", memory: filepath.Join(there, "gone", "strands-test"), pids: filepath.Join(there, "strands-test")}
+	g.make()
+	if g.memory != "" || g.pids == "" || len(g.missing) != 1 {
+		t.Errorf("version 1, one of two: %+v", g)
+	}
 }

@@ -59,7 +59,7 @@ func TestSharedInAPause(t *testing.T) {
 		case time.Now().After(end):
 			t.Fatal("nothing is shared")
 		}
-		time.Sleep(50 * time.Millisecond) // the pause that is waited for
+		time.Sleep(100 * time.Millisecond) // twice the pause that is waited for
 	}
 }
 

@@ -234,11 +234,12 @@ class Zygote:
             os.close(pidfd)
         if self.config["remove"]:
             shutil.rmtree(self.config["remove"], ignore_errors=True)
+        deadline = time.monotonic() + 5
         for group in self.config["cgroups"]:
-            _remove_cgroup(group["folder"], group["name"])
+            _remove_cgroup(group["folder"], group["name"], deadline)
 
 
-def _remove_cgroup(folder: int, name: str) -> None:
+def _remove_cgroup(folder: int, name: str, deadline: float) -> None:
     """Removes a group of ours and the groups of its sessions, by the descriptor of the folder it is in."""
     try:
         group = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
@@ -247,17 +248,17 @@ def _remove_cgroup(folder: int, name: str) -> None:
     with os.scandir(group) as entries:
         sessions = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
     for session in sessions:
-        _remove_folder(session, group)
-    _remove_folder(name, folder)
+        _remove_folder(session, group, deadline)
+    _remove_folder(name, folder, deadline)
 
 
-def _remove_folder(name: str, parent: int) -> None:
-    for _ in range(100):
+def _remove_folder(name: str, parent: int, deadline: float) -> None:
+    while True:
         try:
             os.rmdir(name, dir_fd=parent)
             return
         except OSError as e:
-            if e.errno != errno.EBUSY:
+            if e.errno != errno.EBUSY or time.monotonic() > deadline:
                 return  # the next start sweeps it
             time.sleep(0.002)  # the kernel is about to take the last process out
 

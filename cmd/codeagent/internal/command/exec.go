@@ -216,7 +216,7 @@ func traceback(e *python.Exception) string {
 	if e.Type == "InterpreterLost" {
 		return e.Error()
 	}
-	if strings.Contains(e.Traceback, e.Type) {
+	if strings.Contains(e.Traceback, e.Type) && strings.Contains(e.Traceback, e.Message) { // which may be all that names a limit
 		return e.Traceback
 	}
 	return strings.TrimLeft(strings.TrimRight(e.Traceback, "\n")+"\n"+e.Error(), "\n")
