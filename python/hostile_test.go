@@ -3,13 +3,16 @@ package python
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/internal/frame"
 )
 
@@ -109,6 +112,73 @@ func recordings() map[string][]byte {
 func TestHostileFramesReachNoOtherRun(t *testing.T) {
 	for name, attack := range recordings() {
 		t.Run(name, func(t *testing.T) { judge(t, attack) })
+	}
+}
+
+// TestPartOfAFrameBetweenRequests: a request does not wait for the rest, which
+// no limit of time would end.
+func TestPartOfAFrameBetweenRequests(t *testing.T) {
+	requests := map[string]func(s *session) string{
+		"exec": func(s *session) string {
+			_, res, err := execAll(t.Context(), s, "next")
+			if err != nil {
+				return err.Error()
+			}
+			return res.Lost
+		},
+		"fork": func(s *session) string {
+			_, err := s.wire.askFork(t.Context())
+			return fmt.Sprint(err)
+		},
+	}
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			attack := append(wireFrame(frame.Done, mark, doneOK), 1, 2, 3)
+			s := openFake(t, Options{Timeout: -1}, hostileWorker(attack))
+			mustExec(t, s, "attack")
+			said := make(chan string, 1)
+			go func() { said <- request(s) }()
+			select {
+			case got := <-said:
+				if !strings.Contains(got, "a frame between two requests") {
+					t.Errorf("it said %q", got)
+				}
+			case <-time.After(time.Minute):
+				s.wire.proc.Close()
+				t.Errorf("it waited for the rest; then it said %q", <-said)
+			}
+		})
+	}
+}
+
+// TestASnippetThatIsNotTakenLocksNothing: the session can be closed meanwhile.
+func TestASnippetThatIsNotTakenLocksNothing(t *testing.T) {
+	begun := make(chan struct{})
+	s := openFake(t, Options{}, func(p *fakePeer) {
+		if _, _, _, err := p.read(); err != nil { // the configuration
+			return
+		}
+		p.raw(frame.Ready, []byte(`{"version":1}`))
+		var head [5]byte
+		_, _ = io.ReadFull(p.conn, head[:])
+		close(begun)
+		<-p.closed
+	})
+	failed := make(chan error)
+	go func() {
+		_, _, err := execAll(t.Context(), s, strings.Repeat("#", maxSource))
+		failed <- err
+	}()
+	<-begun
+	if !s.mu.TryLock() {
+		t.Fatal("the session is locked while the worker takes a snippet")
+	}
+	s.mu.Unlock()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-failed; !errors.Is(err, strands.ErrClosed) {
+		t.Errorf("the snippet ended with %v", err)
 	}
 }
 

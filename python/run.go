@@ -326,6 +326,17 @@ func (r *run) abort(why error) {
 	r.cancel(why)
 }
 
+// giveUp ends a snippet that the worker did not take.
+func (r *run) giveUp(why error) {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.clock.stop()
+	r.cancel(why)
+	close(r.over)
+	r.steps.Wait()
+}
+
 // finish joins everything that belongs to the snippet and makes its Result.
 func (r *run) finish() (*Result, error) {
 	<-r.over

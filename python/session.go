@@ -1,6 +1,7 @@
 package python
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -303,21 +304,31 @@ func (s *session) Close() error {
 	return nil
 }
 
-// start sends the snippet.
+// start sends the snippet. A worker that is slow to take it keeps nobody from
+// closing the session.
 func (s *session) start(ctx context.Context, w *wire, code string) (*run, error) {
+	r := newRun(ctx, s, w, newRunID())
+	err := s.setRun(r)
+	if err == nil {
+		w.stray.attach(r.takeStray)
+		err = w.requestAs(r.id, frame.Exec, []byte(code))
+	}
+	if err == nil {
+		w.used = true
+		return r, nil
+	}
+	r.giveUp(err)
+	return nil, cmp.Or(s.setRun(nil), err)
+}
+
+// setRun notes what is under way.
+func (s *session) setRun(r *run) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, strands.ErrClosed
-	}
-	r := newRun(ctx, s, w, newRunID())
-	w.stray.attach(r.takeStray)
-	if err := w.requestAs(r.id, frame.Exec, []byte(code)); err != nil {
-		r.clock.stop()
-		r.cancel(err)
-		return nil, err
-	}
-	w.used = true
 	s.run = r
-	return r, nil
+	if s.closed {
+		s.run = nil
+		return strands.ErrClosed
+	}
+	return nil
 }
