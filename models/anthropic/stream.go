@@ -13,6 +13,7 @@ func (m *Model) stream(ctx context.Context, call *wire.Call, req *strands.Reques
 	if err != nil {
 		return nil, err
 	}
+	call.Streams()
 	stream := m.messages.NewStreaming(ctx, params)
 	defer stream.Close()
 	reply := &strands.Reply{Message: strands.AssistantMessage()}

@@ -218,6 +218,13 @@ func (m *Model) clientOptions(o *bedrockruntime.Options) {
 	} else if client == nil {
 		client = http.DefaultClient
 	}
+	if c, ok := client.(*http.Client); ok && c.CheckRedirect == nil {
+		// Below wire's client this one would follow a redirect to any host, and
+		// take the session's token there.
+		own := *c
+		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		client = &own
+	}
 	o.HTTPClient = wire.Client(&http.Client{Transport: transport{awsbody.Client{Next: client}}})
 	o.Retryer = aws.NopRetryer{} // the loop retries
 	o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKey("strandsgo"))

@@ -145,7 +145,7 @@ func foundation(model string) string {
 func (m *Model) fail(call *wire.Call, err error) error {
 	var f wire.Fault
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		f.Code, f.Message = api.ErrorCode(), api.ErrorMessage()
+		f.Code, f.Message = api.ErrorCode(), strings.TrimPrefix(api.ErrorMessage(), "UnknownError") // the SDK's, for want of words
 		f.Kind = kinds[strings.ToLower(f.Code)]
 		if strings.EqualFold(f.Code, "ValidationException") || call.Status() == http.StatusBadRequest && f.Kind == "" {
 			f.Kind = kindOfMessage(f.Message)

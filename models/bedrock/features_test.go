@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -249,5 +251,28 @@ func TestCountTokens(t *testing.T) {
 	}
 	if !strings.HasPrefix(s.got.URL.Path, "/model/anthropic.claude-sonnet-4-20250514-v1:0/count-tokens") {
 		t.Errorf("the request went to %s", s.got.URL)
+	}
+}
+
+// TestRedirect: a client of the caller's own would follow it, with the token
+// of the session in a header that net/http does not know for a secret.
+func TestRedirect(t *testing.T) {
+	var stolen atomic.Pointer[http.Header]
+	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen.Store(&r.Header) }))
+	defer thief.Close()
+	server := httptest.NewServer(http.RedirectHandler(strings.Replace(thief.URL, "127.0.0.1", "localhost", 1), http.StatusFound))
+	defer server.Close()
+	for name, streaming := range map[string]bool{"stream": true, "whole": false} {
+		cfg := testConfig(strandstest.Endpoint{URL: server.URL, Client: new(http.Client)})
+		cfg.NoStreaming = !streaming
+		var err error
+		for _, err = range New(cfg).Generate(t.Context(), &strands.Request{Messages: []strands.Message{strands.UserMessage(strands.Text("hi"))}}) {
+		}
+		if h := stolen.Load(); h != nil {
+			t.Errorf("%s: another server got the token %q", name, h.Get("X-Amz-Security-Token"))
+		}
+		if me, ok := errors.AsType[*strands.ModelError](err); !ok || me.Kind != strands.ModelBadRequest || !strings.Contains(me.Message, "redirects to http://localhost") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

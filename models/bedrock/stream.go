@@ -16,6 +16,7 @@ import (
 )
 
 func (m *Model) converseStream(ctx context.Context, call *wire.Call, client *bedrockruntime.Client, in *bedrockruntime.ConverseInput, w *wire.Writer) (*strands.Reply, error) {
+	call.Streams()
 	out, err := client.ConverseStream(ctx, m.streamInput(in), ownProtocol)
 	if err != nil {
 		return nil, m.fail(call, err)

@@ -14,6 +14,7 @@ import (
 )
 
 func (m *Model) stream(ctx context.Context, call *wire.Call, client *genai.Client, contents []*genai.Content, config *genai.GenerateContentConfig, w *wire.Writer) (*strands.Reply, error) {
+	call.Streams()
 	r := reader{w: w, block: -1, said: -1}
 	for chunk, err := range client.Models.GenerateContentStream(ctx, m.cfg.Model, contents, config) {
 		if err != nil {

@@ -3,6 +3,7 @@ package ollama
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -23,11 +24,11 @@ type line struct {
 		Thinking  string `json:"thinking"`
 		ToolCalls []call `json:"tool_calls"`
 	} `json:"message"`
-	Done            bool   `json:"done"`
-	DoneReason      string `json:"done_reason"`
-	PromptEvalCount int    `json:"prompt_eval_count"`
-	EvalCount       int    `json:"eval_count"`
-	Error           string `json:"error"`
+	Done            bool            `json:"done"`
+	DoneReason      string          `json:"done_reason"`
+	PromptEvalCount int             `json:"prompt_eval_count"`
+	EvalCount       int             `json:"eval_count"`
+	Error           json.RawMessage `json:"error"`
 }
 
 // read follows a stream, which has no blocks: each change of kind opens one.
@@ -43,8 +44,9 @@ func (m *Model) read(c *wire.Call, body io.Reader, f *forced, w *wire.Writer) (*
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			return nil, c.Fail(err, wire.Fault{Kind: strands.ModelTransient})
 		}
-		if l.Error != "" {
-			return nil, c.Fail(errors.New(l.Error), wire.Fault{Kind: strands.ModelTransient, Message: l.Error})
+		if raw := string(l.Error); raw != "" && raw != "null" && raw != `""` {
+			text := cmp.Or(wire.ErrorText(lines.Bytes()), raw)
+			return nil, c.Fail(errors.New(text), wire.Fault{Kind: strands.ModelTransient, Message: text})
 		}
 		if err := r.read(&l); err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 	if err != nil {
 		return nil, err
 	}
+	call.Streams()
 	stream := m.chat.NewStreaming(ctx, params)
 	defer stream.Close()
 	r := chatReader{w: w, block: -1, details: map[float64]*detail{}}

@@ -184,10 +184,11 @@ func (f fault) fault(status int) wire.Fault {
 		}
 	}
 	switch {
-	case status == http.StatusBadRequest && tooLong(f.Message):
+	case (status == http.StatusBadRequest || status < 300) && tooLong(f.Message):
 		w.Kind = strands.ModelOverflow
-	case status == 0:
-		// In the middle of a stream some servers put the HTTP status here.
+	case status < 300:
+		// In the middle of a stream, and where all is well by HTTP, some servers
+		// put the status here.
 		w.Kind = wire.KindOfCode(string(f.Code))
 	}
 	return w

@@ -16,6 +16,7 @@ func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *stran
 	if err != nil {
 		return nil, err
 	}
+	call.Streams()
 	stream := m.responses.NewStreaming(ctx, params)
 	defer stream.Close()
 	r := responseReader{w: w, numbers: map[blockKey]int{}}

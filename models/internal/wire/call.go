@@ -10,7 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	strands "github.com/strandsgo/strands"
@@ -22,6 +25,11 @@ const IdleTimeout = 5 * time.Minute
 
 // maxErrorBody bounds what is read of an answer that reports an error.
 const maxErrorBody = 1 << 20
+
+// maxAnswer bounds an answer, uncompressed: some models say the same for ever,
+// and a kilobyte unpacks to a gigabyte. The longest replies there are take a
+// fifth of it.
+const maxAnswer = 256 << 20
 
 // errIdle ends a request whose server was silent too long.
 var errIdle = errors.New("idle timeout")
@@ -36,13 +44,16 @@ type Call struct {
 	timer       *time.Timer
 
 	heaviest *strands.Media // the largest that is sent; nil = none
+	streams  bool           // a stream was asked for
 
 	broken error // of reading the last answer
+	read   int   // bytes of the last answer
 
-	// Of the last answer that reported an error.
+	// Of the last answer, when it is none to the question: an error, a redirect.
 	status int
 	header http.Header
 	body   []byte
+	asked  *url.URL
 }
 
 type callKey struct{}
@@ -80,8 +91,12 @@ func (c *Call) pause() {
 	}
 }
 
+// Streams says that the answer is to be a stream: a server that answers with
+// one JSON document instead has something else to say.
+func (c *Call) Streams() { c.streams = true }
+
 // Status is that of the answer that reported an error, Body its text; zero
-// when there was none.
+// when there was none. Some report one with status 200.
 func (c *Call) Status() int { return c.status }
 
 // Body is the text of the answer that reported an error.
@@ -108,11 +123,13 @@ func Client(base *http.Client) *http.Client {
 
 func stayAtHome(req *http.Request, via []*http.Request) error {
 	const most = 10
-	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme || len(via) >= most {
-		return fmt.Errorf("the server redirects to %s; if that is right, make it the base URL", req.URL.Host)
+	if !sameServer(req.URL, via[0].URL) || len(via) >= most {
+		return fmt.Errorf("the server redirects to %s://%s", req.URL.Scheme, req.URL.Host)
 	}
 	return nil
 }
+
+func sameServer(a, b *url.URL) bool { return a.Host == b.Host && a.Scheme == b.Scheme }
 
 type transport struct{ base http.RoundTripper }
 
@@ -126,6 +143,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return base.RoundTrip(req)
 	}
+	c.status, c.header, c.body, c.asked, c.read, c.broken = 0, nil, nil, req.URL, 0, nil
 	c.wait()
 	resp, err := base.RoundTrip(req)
 	c.pause()
@@ -135,18 +153,59 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	watched := &watch{resp.Body, c}
 	// AWS's decoder reads a few bytes at a time, each of which would set the
 	// clock: that alone cost half as much again as the decoding.
-	resp.Body = &body{bufio.NewReader(watched), watched}
-	if resp.StatusCode < 400 {
-		return resp, nil
+	answer := bufio.NewReader(watched)
+	resp.Body = &body{answer, watched}
+	switch kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); {
+	case resp.StatusCode >= 400:
+		err = c.refused(resp)
+	case resp.StatusCode >= 300:
+		c.status, c.header = resp.StatusCode, resp.Header
+	case kind == "text/html":
+		err = c.page(resp)
+	case kind == "application/json" && c.streams:
+		if first, _ := answer.Peek(1); string(first) == "{" { // some servers call a stream that, too
+			err = c.document(resp)
+		}
 	}
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// refused keeps what an answer says that reports an error.
+func (c *Call) refused(resp *http.Response) (err error) {
 	c.status, c.header = resp.StatusCode, resp.Header
 	c.body, err = io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	resp.Body.Close()
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer to a refused request (HTTP %d): %w", resp.StatusCode, err)
+		return fmt.Errorf("reading the answer to a refused request (HTTP %d): %w", resp.StatusCode, err)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(c.body))
-	return resp, nil
+	return nil
+}
+
+// document deals with a JSON document where a stream was to come. Most report
+// an error under the status 200: to the SDKs it is given another.
+func (c *Call) document(resp *http.Response) error {
+	if err := c.refused(resp); err != nil {
+		return err
+	}
+	if ErrorText(c.body) == "" {
+		return c.provider.Refuse("the server answered with JSON instead of a stream; it must be able to stream")
+	}
+	resp.StatusCode = http.StatusBadGateway
+	return nil
+}
+
+// page is the error of a web page where a reply was to come.
+func (c *Call) page(resp *http.Response) error {
+	if err := c.refused(resp); err != nil {
+		return err
+	}
+	_, title, _ := strings.Cut(string(c.body), "<title>")
+	title, _, _ = strings.Cut(title, "</title>")
+	return c.provider.Refuse("the server answered with a web page %.100q; check the base URL, and whether a proxy is in between", plain(title))
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
@@ -172,6 +231,9 @@ func (w *watch) Read(p []byte) (int, error) {
 	w.call.wait()
 	n, err := w.ReadCloser.Read(p)
 	w.call.pause()
+	if w.call.read += n; w.call.read > maxAnswer {
+		err = w.call.provider.Refuse("the answer is longer than %d MB and was not read to its end", maxAnswer>>20)
+	}
 	if err != nil && err != io.EOF {
 		w.call.broken = err
 		if w.call.provider.Quiet {

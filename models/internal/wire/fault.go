@@ -35,8 +35,11 @@ func (c *Call) Fail(err error, f Fault) error {
 		}
 		return fmt.Errorf("%s: %w", c.provider.Name, ended)
 	}
-	if me, ok := errors.AsType[*strands.ModelError](err); ok {
+	if me, ok := errors.AsType[*strands.ModelError](errors.Join(c.broken, err)); ok {
 		return me
+	}
+	if c.status/100 == 3 {
+		f = Fault{Kind: strands.ModelBadRequest, Message: c.strayed()}
 	}
 	if c.broken != nil && !errors.Is(err, c.broken) {
 		err, f = c.broken, Fault{} // what the SDK made of it is a consequence
@@ -81,6 +84,19 @@ func (c *Call) Cut() error {
 // Whole says whether the answer was read to its end.
 func (c *Call) Whole() bool { return c.broken == nil }
 
+// strayed says where a redirect leads to that was not followed, but not all of
+// the address: it may hold a secret.
+func (c *Call) strayed() string {
+	to, err := c.asked.Parse(c.header.Get("Location"))
+	switch {
+	case err != nil || c.header.Get("Location") == "":
+		return "the server redirects without saying where to"
+	case sameServer(to, c.asked):
+		return "the server redirects to itself"
+	}
+	return fmt.Sprintf("the server redirects to %s://%s; if that is right, make it the base URL", to.Scheme, to.Host)
+}
+
 // describe says what happened where the SDK's words say too little.
 func (c *Call) describe(err error) string {
 	if c.status != 0 {
@@ -116,7 +132,7 @@ func innermost(err error) string {
 
 func kindOfStatus(status int) strands.ModelErrorKind {
 	switch {
-	case status == 0, status >= 500, status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly:
+	case status < 300, status >= 500, status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly:
 		return strands.ModelTransient
 	case status == http.StatusTooManyRequests:
 		return strands.ModelThrottled
@@ -161,7 +177,7 @@ func ErrorText(body []byte) string {
 
 // plain keeps an error a line: servers send whole HTML pages.
 func plain(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
+	s = strings.TrimPrefix(strings.Join(strings.Fields(s), " "), "\ufeff")
 	if strings.HasPrefix(s, "<") {
 		return ""
 	}
@@ -184,12 +200,13 @@ func firstHeader(h http.Header, names ...string) string {
 // retryAfter reads how long a server asks to wait: milliseconds, seconds or a
 // date.
 func retryAfter(h http.Header, now time.Time) time.Duration {
+	const most = 1e9 // seconds; more is no time.Duration
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return time.Duration(ms * float64(time.Millisecond))
+		return time.Duration(min(ms, most*1000) * float64(time.Millisecond))
 	}
 	v := h.Get("Retry-After")
 	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-		return time.Duration(s * float64(time.Second))
+		return time.Duration(min(s, most) * float64(time.Second))
 	}
 	if t, err := http.ParseTime(v); err == nil && t.After(now) {
 		return t.Sub(now)

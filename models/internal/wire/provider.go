@@ -54,7 +54,7 @@ func (p *Provider) Generate(ctx context.Context, req *strands.Request, run Runne
 		ctx, call := p.Begin(ctx)
 		defer call.End()
 		call.heaviest = heaviest(req)
-		reply, err := run(ctx, call, &Writer{yield: yield})
+		reply, err := run(ctx, call, &Writer{call: call, yield: yield})
 		switch {
 		case errors.Is(err, errStopped):
 		case err != nil:
@@ -67,16 +67,29 @@ func (p *Provider) Generate(ctx context.Context, req *strands.Request, run Runne
 
 // Writer hands deltas to the consumer and collects what they say.
 type Writer struct {
+	call  *Call
 	yield func(strands.Chunk, error) bool
 	acc   strands.Accumulator
 	parts []strands.Part // before those of acc
+
+	block, turns int // where the last delta belonged, and how often that changed
 }
+
+// maxTurns bounds how often a reply goes from one part to another: a small
+// event can begin one, and each takes room.
+const maxTurns = 100_000
 
 // errStopped ends a Runner whose consumer has left.
 var errStopped = errors.New("the consumer has left")
 
 // Send hands on a delta. After an error the Runner must return it.
 func (w *Writer) Send(d *strands.Delta) error {
+	if d.Block != w.block {
+		w.block = d.Block
+		if w.turns++; w.turns > maxTurns {
+			return w.call.provider.Refuse("the answer has more than %d parts and was not read to its end", maxTurns)
+		}
+	}
 	w.acc.Add(d)
 	if !w.yield(strands.Chunk{Delta: d}, nil) {
 		return errStopped

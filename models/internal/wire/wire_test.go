@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +28,8 @@ func TestRetryAfter(t *testing.T) {
 		"past":         {http.Header{"Retry-After": {"Sat, 21 Nov 2026 11:59:00 GMT"}}, 0},
 		"nonsense":     {http.Header{"Retry-After": {"soon"}}, 0},
 		"negative":     {http.Header{"Retry-After": {"-3"}}, 0},
+		"endless":      {http.Header{"Retry-After": {"Inf"}}, 1e9 * time.Second},
+		"huge":         {http.Header{"Retry-After-Ms": {"1e300"}}, 1e9 * time.Second},
 	} {
 		if got := retryAfter(c.header, now); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -59,7 +62,7 @@ func TestFindServer(t *testing.T) {
 func TestErrorText(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error":"a"}`: "a", `{"error":{"message":"b"}}`: "b", `{"message":"c"}`: "c", `{"detail":"d"}`: "d", `{"detail":[{"msg":"e"}]}`: "",
-		"two\nlines": "two lines", "<html>page</html>": "", "": "",
+		"two\nlines": "two lines", "<html>page</html>": "", "\ufeff<html>page</html>": "", "": "",
 	} {
 		if got := ErrorText([]byte(body)); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
@@ -125,5 +128,120 @@ func TestOversized(t *testing.T) {
 	}
 	if err := send(1000); err == nil || strings.Contains(err.Error(), "annual") {
 		t.Errorf("a small document is blamed: %v", err)
+	}
+}
+
+// ask makes a call whose answer is read to its end, as an SDK would.
+func ask(t *testing.T, url string) *strands.ModelError {
+	t.Helper()
+	p := Provider{Name: "test", Model: "small"}
+	run := func(ctx context.Context, call *Call, _ *Writer) (*strands.Reply, error) {
+		call.Streams()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := Client(nil).Do(r)
+		if err != nil {
+			return nil, call.Fail(err, Fault{})
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		if resp.StatusCode >= 400 {
+			err = errors.New("refused")
+		}
+		return nil, call.Fail(cmp.Or(err, io.ErrUnexpectedEOF), Fault{})
+	}
+	for _, err := range p.Generate(t.Context(), new(strands.Request), run) {
+		me, ok := errors.AsType[*strands.ModelError](err)
+		if !ok {
+			t.Fatalf("the error is a %T: %v", err, err)
+		}
+		return me
+	}
+	t.Fatal("no error")
+	return nil
+}
+
+// TestNoStream: what comes under a status of success and is no stream.
+func TestNoStream(t *testing.T) {
+	for name, c := range map[string]struct {
+		mime, body string
+		kind       strands.ModelErrorKind
+		status     int
+		want       string
+	}{
+		"page":        {"text/html; charset=utf-8", "<html><title>Sign\nin</title>", strands.ModelBadRequest, 0, `web page "Sign in"; check the base URL`},
+		"error":       {"application/json", `{"error":{"message":"no more room"}}`, strands.ModelTransient, 200, "no more room"},
+		"reply":       {"application/json; charset=utf-8", `{"choices":[]}`, strands.ModelBadRequest, 0, "JSON instead of a stream"},
+		"mislabelled": {"application/json", "data: {\"error\": 1}\n\n", strands.ModelTransient, 0, "the connection broke"},
+		"stream":      {"text/event-stream", `{"error":"of no concern"}`, strands.ModelTransient, 0, "the connection broke"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", c.mime)
+				_, _ = io.WriteString(w, c.body)
+			}))
+			defer server.Close()
+			if me := ask(t, server.URL); me.Kind != c.kind || me.Status != c.status || !strings.Contains(me.Message, c.want) {
+				t.Errorf("status %d, kind %s: %s", me.Status, me.Kind, me.Message)
+			}
+		})
+	}
+}
+
+// TestStrayed: a redirect that is not followed is said at once, is not tried
+// again, and gives away nothing of the address but the host.
+func TestStrayed(t *testing.T) {
+	for to, want := range map[string]string{
+		"https://login.example.com/sso?token=secret": "redirects to https://login.example.com; if that is right",
+		"/again?token=secret":                        "redirects to itself",
+		"":                                           "without saying where to",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if to != "" {
+				w.Header().Set("Location", to)
+			}
+			w.WriteHeader(http.StatusFound)
+		}))
+		me := ask(t, server.URL)
+		server.Close()
+		if me.Kind != strands.ModelBadRequest || me.Status != http.StatusFound || !strings.Contains(me.Error(), want) || strings.Contains(me.Error(), "secret") {
+			t.Errorf("%q: %v", to, me)
+		}
+	}
+}
+
+func TestEndlessAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for b := make([]byte, 1<<20); ; {
+			if _, err := w.Write(b); err != nil {
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	if me := ask(t, server.URL); me.Kind != strands.ModelBadRequest || !strings.Contains(me.Message, "longer than 256 MB") {
+		t.Error(me)
+	}
+}
+
+func TestEndlessParts(t *testing.T) {
+	p := Provider{Name: "test", Model: "small"}
+	run := func(_ context.Context, _ *Call, w *Writer) (*strands.Reply, error) {
+		for i := 0; ; i++ {
+			if err := w.Send(&strands.Delta{Block: i, ToolCall: &strands.ToolCallDelta{ID: "x", Name: "x"}}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, err := range p.Generate(t.Context(), new(strands.Request), run) {
+		if err != nil {
+			if !strings.Contains(err.Error(), "parts") {
+				t.Error(err)
+			}
+			return
+		}
 	}
 }
