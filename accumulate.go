@@ -19,7 +19,7 @@ type block struct {
 	text      strings.Builder
 	citations []Citation
 	reasoning strings.Builder
-	signature string
+	signature strings.Builder
 	redacted  [][]byte
 	call      *ToolCall
 	input     strings.Builder
@@ -42,7 +42,7 @@ func (a *Accumulator) Add(d *Delta) {
 	}
 	if r := d.Reasoning; r != nil {
 		b.reasoning.WriteString(r.Text)
-		b.signature += r.Signature
+		b.signature.WriteString(r.Signature)
 		if len(r.Redacted) > 0 {
 			b.redacted = append(b.redacted, r.Redacted)
 		}
@@ -60,7 +60,7 @@ func (a *Accumulator) Add(d *Delta) {
 
 // Message returns what was added until now: the parts in the order of their
 // block indexes, blank ones left out. The input of a tool call that wrote none
-// is {}. One that is no JSON object is kept as a JSON string of what was
+// is {}. One that is no JSON object, nor the text of one, is kept as a JSON string of what was
 // written: the loop answers such a call with an error result that says what is
 // wrong, and never runs the tool.
 func (a *Accumulator) Message() Message {
@@ -79,8 +79,8 @@ func (a *Accumulator) Message() Message {
 // parts is one part, unless the provider mixes kinds in one block.
 func (b *block) parts() []Part {
 	var parts []Part
-	if b.reasoning.Len() > 0 || b.signature != "" {
-		parts = append(parts, Part{Reasoning: &Reasoning{Text: b.reasoning.String(), Signature: b.signature}})
+	if b.reasoning.Len() > 0 || b.signature.Len() > 0 {
+		parts = append(parts, Part{Reasoning: &Reasoning{Text: b.reasoning.String(), Signature: b.signature.String()}})
 	}
 	for _, r := range b.redacted {
 		parts = append(parts, Part{Reasoning: &Reasoning{Redacted: slices.Clone(r)}})
@@ -101,11 +101,14 @@ func (b *block) parts() []Part {
 }
 
 func callInput(text string) json.RawMessage {
+	var inner string
 	switch raw := json.RawMessage(text); {
-	case strings.TrimSpace(text) == "":
+	case strings.TrimSpace(text) == "", strings.TrimSpace(text) == "null":
 		return json.RawMessage("{}")
 	case isObject(raw):
 		return raw
+	case json.Unmarshal(raw, &inner) == nil && isObject(json.RawMessage(inner)):
+		return json.RawMessage(inner) // some servers write JSON in JSON
 	}
 	quoted, _ := json.Marshal(text) // strings always marshal
 	return quoted

@@ -37,6 +37,8 @@ func TestAccumulator(t *testing.T) {
 			tool(1, strands.ToolCallDelta{Input: `{"x"`}), tool(2, strands.ToolCallDelta{Input: ``}), tool(1, strands.ToolCallDelta{Input: `:1}`}), {Block: 0, Text: "t"}},
 			`[{"text":"t"},{"toolCall":{"id":"a","name":"f","signature":"s","input":{"x":1}}},{"toolCall":{"id":"b","name":"g","input":{}}}]`},
 		"broken input": {[]d{tool(0, strands.ToolCallDelta{ID: "a", Name: "f", Input: `{"x":`})}, `[{"toolCall":{"id":"a","name":"f","input":"{\"x\":"}}]`},
+		"no input":     {[]d{tool(0, strands.ToolCallDelta{ID: "a", Name: "f", Input: ` null`})}, `[{"toolCall":{"id":"a","name":"f","input":{}}}]`},
+		"JSON in JSON": {[]d{tool(0, strands.ToolCallDelta{ID: "a", Name: "f", Input: `"{\"x\":1}"`})}, `[{"toolCall":{"id":"a","name":"f","input":{"x":1}}}]`},
 		"no object":    {[]d{tool(0, strands.ToolCallDelta{ID: "a", Name: "f", Input: `[1]`})}, `[{"toolCall":{"id":"a","name":"f","input":"[1]"}}]`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -195,6 +195,35 @@ func TestOverloaded(t *testing.T) {
 	}
 }
 
+// TestWholeInput: other makers' servers send the input of a tool call with its
+// beginning.
+func TestWholeInput(t *testing.T) {
+	var e events
+	e.send("message_start", object{"message": object{"model": "m"}})
+	e.block(0, object{"type": "tool_use", "id": "a", "name": "add", "input": object{"x": 1}})
+	e.block(1, object{"type": "tool_use", "id": "b", "name": "add", "input": object{"x": 2}}, object{"type": "input_json_delta", "partial_json": `{"x":2}`})
+	e.send("message_delta", object{"delta": object{"stop_reason": "tool_use"}})
+	e.send("message_stop", object{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, f := range e.frames {
+			_, _ = w.Write(f)
+		}
+	}))
+	defer server.Close()
+	for c, err := range New(Config{Model: "m", BaseURL: server.URL}).Generate(t.Context(), &strands.Request{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Reply == nil {
+			continue
+		}
+		if calls := c.Reply.Message.ToolCalls(); len(calls) != 2 || string(calls[0].Input) != `{"x":1}` || string(calls[1].Input) != `{"x":2}` {
+			t.Errorf("the calls are %+v", calls)
+		}
+	}
+}
+
 func TestForcedToolDoesNotThink(t *testing.T) {
 	m := New(Config{Model: "claude-sonnet-4-5", APIKey: "k", Thinking: Thinking{Adaptive: true}})
 	for forced, req := range map[bool]*strands.Request{false: {}, true: {ToolChoice: strands.ToolChoice{Any: true}}} {

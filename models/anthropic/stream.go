@@ -17,6 +17,7 @@ func (m *Model) stream(ctx context.Context, call *wire.Call, req *strands.Reques
 	stream := m.messages.NewStreaming(ctx, params)
 	defer stream.Close()
 	reply := &strands.Reply{Message: strands.AssistantMessage()}
+	whole := map[int64]string{}
 	for stream.Next() {
 		e := stream.Current()
 		switch e.Type {
@@ -24,9 +25,17 @@ func (m *Model) stream(ctx context.Context, call *wire.Call, req *strands.Reques
 			reply.Model = string(e.Message.Model)
 			reply.Usage = usageOf(&e.Message.Usage)
 		case "content_block_start":
+			if input := wholeInput(&e.ContentBlock); input != "" {
+				whole[e.Index] = input
+			}
 			err = startBlock(w, int(e.Index), &e.ContentBlock)
 		case "content_block_delta":
+			delete(whole, e.Index)
 			err = readDelta(w, int(e.Index), &e.Delta)
+		case "content_block_stop":
+			if input := whole[e.Index]; input != "" {
+				err = w.Send(&strands.Delta{Block: int(e.Index), ToolCall: &strands.ToolCallDelta{Input: input}})
+			}
 		case "message_delta":
 			reply.StopReason = stopReason(e.Delta.StopReason)
 			addUsage(&reply.Usage, &e.Usage)
@@ -64,6 +73,15 @@ func startBlock(w *wire.Writer, index int, b *sdk.ContentBlockStartEventContentB
 		return nil
 	}
 	return w.Send(&d)
+}
+
+// wholeInput is the input of a tool call that servers of other makers send
+// with its beginning; "" where it comes in pieces.
+func wholeInput(b *sdk.ContentBlockStartEventContentBlockUnion) string {
+	if raw := b.JSON.Input.Raw(); b.Type == "tool_use" && raw != "{}" && raw != "null" {
+		return raw
+	}
+	return ""
 }
 
 func readDelta(w *wire.Writer, index int, e *sdk.MessageStreamEventUnionDelta) error {

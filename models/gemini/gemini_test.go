@@ -203,6 +203,8 @@ func TestOddEnds(t *testing.T) {
 		says   string
 	}{
 		"malformed call": {200, finish("MALFORMED_FUNCTION_CALL"), strands.ModelTransient, "MALFORMED_FUNCTION_CALL"},
+		"null":           {200, "data: {\"candidates\":[null]}\n\n", strands.ModelTransient, "cannot be read"},
+		"null part":      {200, "data: {\"candidates\":[{\"content\":{\"parts\":[null]}}]}\n\n", strands.ModelTransient, "before the reply was complete"},
 		"wrong key":      {400, `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"API key not valid.","details":[{"@type":"x","reason":"API_KEY_INVALID"}]}}`, strands.ModelAuth, "GEMINI_API_KEY"},
 	} {
 		m, _ := serve(t, c.status, c.body)

@@ -94,6 +94,9 @@ func (r *reader) read(call *wire.Call, chunk *genai.GenerateContentResponse) err
 func (r *reader) candidate(call *wire.Call, c *genai.Candidate) error {
 	if c.Content != nil {
 		for _, p := range c.Content.Parts {
+			if p == nil {
+				continue
+			}
 			if err := r.part(call, p); err != nil {
 				return err
 			}

@@ -198,3 +198,19 @@ func TestInstalled(t *testing.T) {
 		t.Errorf("%v, %v", names, err)
 	}
 }
+
+// TestErrorInAStream: as Ollama writes it, as others do, and none.
+func TestErrorInAStream(t *testing.T) {
+	for want, said := range map[string]any{"out of memory": "out of memory", "overloaded": object{"message": "overloaded", "code": 503}, "": nil} {
+		m, _ := answers(t, object{"message": object{"content": "Hi"}, "done": true, "error": said})
+		got := ""
+		for _, err := range m.Generate(t.Context(), new(strands.Request)) {
+			if me, ok := errors.AsType[*strands.ModelError](err); ok {
+				got = me.Message
+			}
+		}
+		if got != want {
+			t.Errorf("%v: %q", said, got)
+		}
+	}
+}

@@ -29,8 +29,11 @@ func (m *Model) streamChat(ctx context.Context, call *wire.Call, req *strands.Re
 	if err := stream.Err(); err != nil {
 		return nil, m.fail(call, err)
 	}
-	if r.finish == "" {
+	switch r.finish {
+	case "":
 		return nil, call.Cut()
+	case "error": // OpenRouter, of the server behind it
+		return nil, call.Broken("the model's server failed in the middle of the reply")
 	}
 	if err := r.closeDetails(); err != nil {
 		return nil, err

@@ -97,6 +97,10 @@ func TestErrorsOfImitators(t *testing.T) {
 		"page":      {503, "<html><body>upstream</body></html>", strands.ModelTransient, "Service Unavailable"},
 		"plain":     {400, "no\nsuch thing", strands.ModelBadRequest, "no such thing"},
 		"late":      {200, "data: {\"error\":{\"code\":503,\"message\":\"Provider is down\"}}\n\n", strands.ModelTransient, "Provider is down"},
+		"late 3":    {200, `data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":"error"}]}` + "\n\n", strands.ModelTransient, "in the middle"},
+		"as well":   {200, `{"error":{"code":429,"message":"Slow down"}}`, strands.ModelThrottled, "Slow down"},
+		"too long":  {200, `{"error":"the context size has been exceeded"}`, strands.ModelTransient, "exceeded"},
+		"no stream": {200, `{"choices":[]}`, strands.ModelBadRequest, "instead of a stream"},
 		"late 2":    {200, "data: {\"error\":{\"code\":429,\"message\":\"Slow down\"}}\n\n", strands.ModelThrottled, "Slow down"},
 	} {
 		_, err := ask(t, serve(t, c.status, "application/json", c.body))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	strands "github.com/strandsgo/strands"
@@ -159,5 +160,47 @@ func TestCountTokens(t *testing.T) {
 	}
 	if sent["instructions"] != "Be brief." || sent["store"] != nil || sent["model"] != "gpt-5" {
 		t.Errorf("sent was %v", sent)
+	}
+}
+
+// TestResponsesOfImitators: servers that stream less than OpenAI's.
+func TestResponsesOfImitators(t *testing.T) {
+	const (
+		call = `{"type":"function_call","call_id":"c","name":"add","arguments":"{\"x\":1}"}`
+		text = `{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hello"}]}`
+		end  = `"type":"response.completed","response":{"id":"r","status":"completed"`
+	)
+	for name, c := range map[string]struct {
+		events []string
+		want   string
+		stop   strands.StopReason
+	}{
+		"item when it is done": {[]string{`"type":"response.output_item.done","output_index":0,"item":` + call, end + "}"}, `add {"x":1}`, strands.StopToolUse},
+		"input when it is done": {[]string{
+			`"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","call_id":"c","name":"add","arguments":""}`,
+			`"type":"response.output_item.done","output_index":0,"item":` + call, end + `,"output":[` + call + "]}",
+		}, `add {"x":1}`, strands.StopToolUse},
+		"text when it is done": {[]string{`"type":"response.output_item.done","output_index":0,"item":` + text, end + "}"}, "Hello", strands.StopEndTurn},
+		"all when it is done":  {[]string{end + `,"output":[` + text + "," + call + "]}"}, `Hello add {"x":1}`, strands.StopToolUse},
+		"why is not said":      {[]string{`"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hel"`, `"type":"response.incomplete","response":{"id":"r"}`}, "Hel", strands.StopMaxTokens},
+	} {
+		var body strings.Builder
+		for _, e := range c.events {
+			body.WriteString("data: {" + e + "}\n\n")
+		}
+		m := serve(t, 200, "text/event-stream", body.String())
+		m.cfg.Responses = true
+		reply, err := ask(t, m)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := reply.Message.Text()
+		for _, c := range reply.Message.ToolCalls() {
+			got += " " + c.Name + " " + string(c.Input)
+		}
+		if strings.TrimSpace(got) != c.want || reply.StopReason != c.stop {
+			t.Errorf("%s: %q, %s", name, got, reply.StopReason)
+		}
 	}
 }

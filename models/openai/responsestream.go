@@ -19,12 +19,12 @@ func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *stran
 	call.Streams()
 	stream := m.responses.NewStreaming(ctx, params)
 	defer stream.Close()
-	r := responseReader{w: w, numbers: map[blockKey]int{}}
+	r := responseReader{w: w, numbers: map[blockKey]int{}, written: map[int64]bool{}}
 	for stream.Next() {
 		e := stream.Current()
 		switch e.Type {
 		case "response.completed", "response.incomplete":
-			return r.reply(&e.Response), nil
+			return r.reply(call, &e)
 		case "response.failed":
 			f := fault{Message: e.Response.Error.Message, Code: code(e.Response.Error.Code)}
 			return nil, call.Fail(errors.New("the response failed"), f.fault(0))
@@ -47,6 +47,7 @@ func (m *Model) streamResponses(ctx context.Context, call *wire.Call, req *stran
 type responseReader struct {
 	w       *wire.Writer
 	numbers map[blockKey]int
+	written map[int64]bool // items that are function calls with an input
 
 	called, refused bool
 }
@@ -82,6 +83,7 @@ func (r *responseReader) read(call *wire.Call, e *responses.ResponseStreamEventU
 			return r.think(item, strands.Reasoning{Text: "\n\n"})
 		}
 	case "response.function_call_arguments.delta":
+		r.written[item] = true
 		return r.w.Send(&strands.Delta{Block: r.block(item, 0), ToolCall: &strands.ToolCallDelta{Input: e.Delta}})
 	case "response.output_item.added":
 		if e.Item.Type == "function_call" {
@@ -96,6 +98,17 @@ func (r *responseReader) read(call *wire.Call, e *responses.ResponseStreamEventU
 
 func (r *responseReader) itemDone(call *wire.Call, index int64, item *responses.ResponseOutputItemUnion) error {
 	switch item.Type {
+	case "function_call":
+		return r.callDone(index, item)
+	case "message":
+		for i, c := range item.Content {
+			if _, streamed := r.numbers[blockKey{index, int64(i)}]; streamed || c.Text == "" {
+				continue
+			}
+			if err := r.w.Send(&strands.Delta{Block: r.block(index, int64(i)), Text: c.Text}); err != nil {
+				return err
+			}
+		}
 	case "reasoning":
 		if item.EncryptedContent != "" {
 			return r.think(index, strands.Reasoning{Signature: item.EncryptedContent})
@@ -108,6 +121,22 @@ func (r *responseReader) itemDone(call *wire.Call, index int64, item *responses.
 		r.w.Put(strands.Part{Image: &strands.Media{MIME: "image/png", Data: data}})
 	}
 	return nil
+}
+
+// callDone adds what some servers do not stream of a call: its input, or all of
+// it.
+func (r *responseReader) callDone(index int64, item *responses.ResponseOutputItemUnion) error {
+	var d strands.ToolCallDelta
+	if _, begun := r.numbers[blockKey{index, 0}]; !begun {
+		d.ID, d.Name = item.CallID, item.Name
+	}
+	if !r.written[index] {
+		d.Input = item.Arguments.OfString
+	}
+	if r.called = true; d == (strands.ToolCallDelta{}) {
+		return nil
+	}
+	return r.w.Send(&strands.Delta{Block: r.block(index, 0), ToolCall: &d})
 }
 
 func (r *responseReader) think(item int64, t strands.Reasoning) error {
@@ -125,12 +154,20 @@ func citation(a *responses.ResponseOutputTextAnnotationAddedEventAnnotationUnion
 	return strands.Citation{}, false
 }
 
-func (r *responseReader) reply(resp *responses.Response) *strands.Reply {
+func (r *responseReader) reply(call *wire.Call, e *responses.ResponseStreamEventUnion) (*strands.Reply, error) {
+	resp := &e.Response
+	if len(r.w.Parts()) == 0 { // nothing was streamed, or there is nothing
+		for i := range resp.Output {
+			if err := r.itemDone(call, int64(i), &resp.Output[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
 	stop := strands.StopEndTurn
 	switch {
 	case resp.IncompleteDetails.Reason == "content_filter":
 		stop = strands.StopContentFiltered
-	case resp.IncompleteDetails.Reason != "": // max_output_tokens, max_tool_calls
+	case resp.IncompleteDetails.Reason != "", e.Type == "response.incomplete": // max_output_tokens, max_tool_calls
 		stop = strands.StopMaxTokens
 	case r.refused:
 		stop = strands.StopRefusal
@@ -146,5 +183,5 @@ func (r *responseReader) reply(resp *responses.Response) *strands.Reply {
 			CacheRead: int(in.CachedTokens), CacheWrite: int(in.CacheWriteTokens),
 			Reasoning: int(out.ReasoningTokens),
 		},
-	}
+	}, nil
 }

@@ -151,16 +151,13 @@ func kindOfStatus(status int) strands.ModelErrorKind {
 func ErrorText(body []byte) string {
 	var v struct {
 		Error   json.RawMessage `json:"error"`
-		Message string          `json:"message"`
+		Message json.RawMessage `json:"message"`
 		Detail  json.RawMessage `json:"detail"`
 	}
 	if json.Unmarshal(body, &v) != nil {
 		return plain(string(body))
 	}
-	if v.Message != "" {
-		return plain(v.Message)
-	}
-	for _, raw := range []json.RawMessage{v.Error, v.Detail} {
+	for _, raw := range []json.RawMessage{v.Message, v.Error, v.Detail} {
 		var s string
 		if json.Unmarshal(raw, &s) == nil && s != "" {
 			return plain(s)

@@ -54,7 +54,8 @@ func (p *Provider) Generate(ctx context.Context, req *strands.Request, run Runne
 		ctx, call := p.Begin(ctx)
 		defer call.End()
 		call.heaviest = heaviest(req)
-		reply, err := run(ctx, call, &Writer{call: call, yield: yield})
+		w := &Writer{call: call, yield: yield}
+		reply, err := w.collect(ctx, run)
 		switch {
 		case errors.Is(err, errStopped):
 		case err != nil:
@@ -72,7 +73,8 @@ type Writer struct {
 	acc   strands.Accumulator
 	parts []strands.Part // before those of acc
 
-	block, turns int // where the last delta belonged, and how often that changed
+	block, turns int  // where the last delta belonged, and how often that changed
+	away         bool // the consumer has the delta
 }
 
 // maxTurns bounds how often a reply goes from one part to another: a small
@@ -91,10 +93,44 @@ func (w *Writer) Send(d *strands.Delta) error {
 		}
 	}
 	w.acc.Add(d)
-	if !w.yield(strands.Chunk{Delta: d}, nil) {
+	w.away = true
+	more := w.yield(strands.Chunk{Delta: d}, nil)
+	if w.away = false; !more {
 		return errStopped
 	}
 	return nil
+}
+
+// collect runs run. An SDK that panics over an answer (genai does, over a null
+// in it) has read a broken one; the consumer's panics are the consumer's.
+func (w *Writer) collect(ctx context.Context, run Runner) (reply *strands.Reply, err error) {
+	defer func() {
+		if w.away {
+			return
+		}
+		if p := recover(); p != nil {
+			reply, err = nil, w.call.Broken("the answer cannot be read: panic: %v", p)
+		}
+	}()
+	if reply, err = run(ctx, w.call, w); err != nil {
+		return nil, err
+	}
+	switch reply.StopReason {
+	case strands.StopInterrupt, strands.StopCancelled, strands.StopLimit: // those of a run
+		return nil, w.call.Broken("no reply ends with %q", reply.StopReason)
+	}
+	reply.Usage = counted(reply.Usage)
+	return reply, nil
+}
+
+// counted is u without what nobody can have counted: sums of it would be
+// negative, and so within every limit.
+func counted(u strands.Usage) strands.Usage {
+	const most = 1 << 40
+	for _, n := range []*int{&u.Input, &u.Output, &u.CacheRead, &u.CacheWrite, &u.Reasoning} {
+		*n = min(max(*n, 0), most)
+	}
+	return u
 }
 
 // Put adds a part that is no text, such as a picture, after what was sent

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -243,5 +244,42 @@ func TestEndlessParts(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// TestNonsense: what an SDK and a server may make of a reply, and what not.
+func TestNonsense(t *testing.T) {
+	reply := &strands.Reply{StopReason: strands.StopEndTurn, Usage: strands.Usage{Input: math.MaxInt, Output: -7, CacheRead: 3}}
+	for name, c := range map[string]struct {
+		run  Runner
+		want string
+	}{
+		"panic": {func(context.Context, *Call, *Writer) (*strands.Reply, error) { panic("null") }, "cannot be read: panic: null"},
+		"run's end": {func(context.Context, *Call, *Writer) (*strands.Reply, error) {
+			return &strands.Reply{StopReason: strands.StopInterrupt}, nil
+		}, `no reply ends with "interrupt"`},
+		"usage": {func(context.Context, *Call, *Writer) (*strands.Reply, error) { return reply, nil }, ""},
+	} {
+		p := Provider{Name: "test", Model: "small"}
+		for chunk, err := range p.Generate(t.Context(), new(strands.Request), c.run) {
+			if me, ok := errors.AsType[*strands.ModelError](err); ok != (c.want != "") || ok && (!strings.Contains(me.Message, c.want) || !me.Temporary()) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if r := chunk.Reply; r != nil && (r.Usage.Total() < 0 || r.Usage.Output != 0 || r.Usage.CacheRead != 3 || r.Usage.Add(r.Usage).Total() < 0) {
+				t.Errorf("%s: %+v", name, r.Usage)
+			}
+		}
+	}
+	// A panic of the consumer is the consumer's.
+	defer func() {
+		if p := recover(); p != "mine" {
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	p := Provider{Name: "test", Model: "small"}
+	for range p.Generate(t.Context(), new(strands.Request), func(_ context.Context, _ *Call, w *Writer) (*strands.Reply, error) {
+		return nil, w.Send(&strands.Delta{Text: "x"})
+	}) {
+		panic("mine")
 	}
 }
