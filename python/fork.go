@@ -82,18 +82,18 @@ func (s *session) copy(ctx context.Context, w *wire) (*wire, error) {
 	if err == nil {
 		return copied, nil
 	}
-	if _, ok := errors.AsType[*ForkError](err); ok {
-		return nil, err
-	}
-	used := w.used
-	why := s.bury(w, err)
-	if used {
-		s.noteLoss(why)
+	if _, kept := errors.AsType[*ForkError](err); !kept {
+		used := w.used
+		why := s.bury(w, err)
+		if used {
+			s.noteLoss(why)
+		}
+		err = fmt.Errorf("python: forking the session: %w (%s)", err, why)
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
-	return nil, fmt.Errorf("python: forking the session: %w (%s)", err, why)
+	return nil, err
 }
 
 // adopt makes a session of a copied worker. It belongs to the first session of
@@ -164,6 +164,9 @@ type forkReply struct {
 func (w *wire) fork(ctx context.Context, memory int64) (*wire, error) {
 	began := time.Now()
 	for {
+		if ctx.Err() != nil {
+			return nil, &ForkError{Reason: context.Cause(ctx).Error()}
+		}
 		copied, err := w.tryFork(ctx, memory)
 		if e, ok := errors.AsType[*ForkError](err); !ok || !e.again || time.Since(began) > forkAgain {
 			return copied, err
@@ -182,22 +185,29 @@ func (w *wire) tryFork(ctx context.Context, memory int64) (*wire, error) {
 		return nil, &ForkError{Never: true, Reason: "only sessions of the Sandboxed backend at level " +
 			string(sandbox.LevelNamespaces) + " can be copied; open it with that backend"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, forkPatience)
+	// The end of ctx does not stop a fork in the middle: that would cost the
+	// state, and it takes milliseconds.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forkPatience)
 	defer cancel()
 	var reply forkReply
+	asked := false
 	proc, err := forker.Fork(ctx, func() (err error) {
+		asked = true
 		reply, err = w.askFork(ctx)
 		return err
 	})
 	if e, ok := errors.AsType[*sandbox.ForkError](err); ok {
 		return nil, &ForkError{Reason: e.Reason, Never: e.Never}
 	}
+	if err != nil && !asked {
+		return nil, &ForkError{Reason: err.Error()}
+	}
 	if err != nil {
 		return nil, err
 	}
 	copied, err := connect(ctx, proc, nil, memory)
 	if err != nil {
-		return nil, err
+		return nil, &ForkError{Reason: oneLine(clip(err.Error(), maxParamDoc))}
 	}
 	copied.used = w.used
 	copied.missing = reply.Idle

@@ -1,6 +1,7 @@
 package python
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"runtime"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/strandsgo/strands/internal/frame"
+	"github.com/strandsgo/strands/internal/sandbox"
 )
 
 func forkable(t *testing.T, o Options) *session {
@@ -54,6 +56,102 @@ func TestForkWithThreadsOfLibraries(t *testing.T) {
 	}
 	if res := mustExec(t, s, "x"); res.Value != "1" {
 		t.Errorf("%+v", res)
+	}
+}
+
+// forkingProcess lets a test have the word while a fake worker is forked.
+type forkingProcess struct {
+	*fakeProcess
+	fork func(ask func() error) (sandbox.Process, error)
+}
+
+func (p forkingProcess) Fork(_ context.Context, ask func() error) (sandbox.Process, error) {
+	return p.fork(ask)
+}
+
+// TestForkIsNotStoppedInTheMiddle: the end of ctx costs neither a fork nor a
+// snippet that can be undone the state.
+func TestForkIsNotStoppedInTheMiddle(t *testing.T) {
+	for name, act := range map[string]func(context.Context, *session){
+		"fork": func(ctx context.Context, s *session) {
+			if f, err := s.Fork(ctx); err == nil {
+				_ = f.Close()
+			}
+		},
+		"undo": func(ctx context.Context, s *session) {
+			if _, _, err := execAll(ctx, s, "stopped"); !errors.Is(err, context.Canceled) {
+				t.Errorf("a snippet whose ctx has ended: %v", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			worker := func(p *fakePeer) {
+				for {
+					what, id, body, err := p.read()
+					switch {
+					case err != nil:
+						return
+					case what == frame.Configure:
+						p.raw(frame.Ready, []byte(`{"version":1}`))
+					case what == frame.Fork:
+						p.send(frame.Forked, id, `{"refused":null,"idle":[]}`)
+					case string(body) == "stopped":
+						p.interrupted()
+						fallthrough
+					default:
+						p.send(frame.Done, id, doneOK)
+					}
+				}
+			}
+			s := openFake(t, Options{Undo: name == "undo"}, worker)
+			start, calls := s.launch, 0
+			s.launch = func(c context.Context, progress func(string)) (sandbox.Process, error) {
+				p, err := start(c, progress)
+				if err != nil {
+					return nil, err
+				}
+				return forkingProcess{p.(*fakeProcess), func(ask func() error) (sandbox.Process, error) {
+					if calls++; calls == 2 || name == "fork" {
+						cancel()
+					}
+					if err := ask(); err != nil {
+						return nil, err
+					}
+					copied, err := start(c, progress)
+					if err == nil {
+						copied.(*fakeProcess).peer.raw(frame.Ready, []byte(`{"version":1}`))
+					}
+					return copied, err
+				}}, nil
+			}
+			mustExec(t, s, "x = 1")
+			act(ctx, s)
+			if res := mustExec(t, s, "x"); res.StateLost {
+				t.Errorf("the state is lost: %s", res.Lost)
+			}
+		})
+	}
+}
+
+// TestForkThatIsNotBegun: what fails before the worker is asked leaves it alone.
+func TestForkThatIsNotBegun(t *testing.T) {
+	s := openFake(t, Options{}, serve(func(p *fakePeer, id frame.RunID, code string) { p.send(frame.Done, id, doneOK) }))
+	start := s.launch
+	s.launch = func(c context.Context, progress func(string)) (sandbox.Process, error) {
+		p, err := start(c, progress)
+		return forkingProcess{p.(*fakeProcess), func(func() error) (sandbox.Process, error) {
+			return nil, errors.New("too many open files")
+		}}, err
+	}
+	mustExec(t, s, "x = 1")
+	_, err := s.Fork(t.Context())
+	if e, ok := errors.AsType[*ForkError](err); !ok || !strings.Contains(e.Reason, "too many open files") {
+		t.Errorf("the error is %v, want a *ForkError with the reason", err)
+	}
+	if res := mustExec(t, s, "x"); res.StateLost {
+		t.Errorf("the state is lost: %s", res.Lost)
 	}
 }
 

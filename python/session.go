@@ -125,8 +125,10 @@ func (s *session) begin(ctx context.Context, code string, yield func(Output, err
 			return nil, err
 		}
 		fresh := !w.used
-		s.checkpoint(ctx, w)
-		r, err := s.start(ctx, w, code)
+		var r *run
+		if err = s.checkpoint(ctx, w); err == nil {
+			r, err = s.start(ctx, w, code)
+		}
 		if err == nil {
 			return r, nil
 		}

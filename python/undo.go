@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/strandsgo/strands/internal/frame"
 )
@@ -95,11 +94,11 @@ func (b *before) missing() error {
 	return &told
 }
 
-// checkpoint keeps the state in w, if that is wanted. It does not fail: a
-// snippet that cannot be undone is told so.
-func (s *session) checkpoint(ctx context.Context, w *wire) {
+// checkpoint keeps the state in w, if that is wanted. A snippet that cannot be
+// undone is told so; the error is that of a worker that broke off.
+func (s *session) checkpoint(ctx context.Context, w *wire) error {
 	if !s.opts.Undo && !s.opts.Atomic {
-		return
+		return nil
 	}
 	s.dropCheckpoint()
 	copied, err := w.fork(ctx, s.opts.Limits.Memory)
@@ -113,6 +112,10 @@ func (s *session) checkpoint(ctx context.Context, w *wire) {
 	if closed && copied != nil {
 		_ = copied.close()
 	}
+	if _, told := errors.AsType[*ForkError](err); told {
+		return nil
+	}
+	return err
 }
 
 // dropCheckpoint ends the worker that keeps the state.
@@ -169,9 +172,10 @@ func (s *session) goBack(ctx context.Context) (*Undone, error) {
 	return u, nil
 }
 
-// news asks a worker that was set aside what became of the output folder.
+// news asks a worker that was set aside what became of the output folder. The
+// end of ctx does not stop it: the state that is gone back to would be lost.
 func (w *wire) news(ctx context.Context, u *Undone) error {
-	ctx, cancel := context.WithTimeout(ctx, forkPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forkPatience)
 	defer cancel()
 	id, err := w.request(frame.News)
 	if err != nil {
@@ -226,9 +230,7 @@ func (s *session) rollBack(r *run, stopped, lost bool) bool {
 	if !failed || !s.opts.Atomic {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.outer), time.Minute)
-	defer cancel()
-	u, err := s.goBack(ctx)
+	u, err := s.goBack(r.outer)
 	if err != nil {
 		r.warn("what this snippet has done is not rolled back: " + err.Error())
 		return false
