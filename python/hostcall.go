@@ -32,9 +32,10 @@ const (
 )
 
 const (
-	waitingCalls = 4096     // that the in-flight limit holds back
-	waitingBytes = 64 << 20 // of their arguments
+	waitingCalls = 4096      // that limits hold back
+	waitingBytes = 256 << 20 // of their arguments
 	maxNesting   = 64
+	maxWeight    = 256 << 20 // of the calls that work at once; one alone may be heavier
 )
 
 // calls are the host calls of one run. The reader adds them; they are answered
@@ -60,6 +61,7 @@ type calls struct {
 	waiting  []*hostCall
 	bytes    int // of the arguments of waiting
 	working  int
+	weight   int // of those
 	made     int
 	answered int
 	byName   map[string]int
@@ -73,6 +75,7 @@ type hostCall struct {
 	id     uint32
 	fn     *function
 	args   []byte
+	weight int    // about what args take in memory when they are read
 	refuse string // answer this exception instead
 	again  string // the ToolCall's id of the first attempt, when there was one
 
@@ -110,7 +113,7 @@ func (c *calls) add(body []byte) error {
 	case !nestingOK(args) || !json.Valid(args):
 		return frame.Violationf("arguments of a host call are no JSON")
 	default:
-		call.args = bytes.Clone(args)
+		call.args, call.weight = bytes.Clone(args), weigh(args)
 		c.made++
 		c.byName[call.fn.name]++
 	}
@@ -125,18 +128,42 @@ func (c *calls) add(body []byte) error {
 	return nil
 }
 
+// weigh says about how many bytes JSON takes once it is read: of [{"":0},…] some
+// sixty times its own.
+func weigh(args []byte) int {
+	count := func(c byte) int { return bytes.Count(args, []byte{c}) }
+	return len(args) + 32*count(',') + 64*count('[') + 400*count('{')
+}
+
 // dispatch has a call answered as soon as the limits allow. The lock is held.
 func (c *calls) dispatch(call *hostCall) {
 	if call.room != nil && call.room.err != nil && call.refuse == "" {
 		call.refuse = "the big data of the call did not come whole"
 	}
-	if len(c.asked) > 0 || c.limit >= 0 && c.working >= c.limit {
-		c.waiting = append(c.waiting, call)
-		c.bytes += len(call.args)
-		return
+	c.waiting = append(c.waiting, call)
+	c.bytes += len(call.args)
+	c.begin()
+}
+
+// begin lets those that wait work, as far as the limits allow. The lock is
+// held.
+func (c *calls) begin() {
+	for len(c.waiting) > 0 && len(c.asked) == 0 && (c.limit < 0 || c.working < c.limit) {
+		call := c.waiting[0]
+		if c.working > 0 && c.weight+call.weight > maxWeight {
+			return
+		}
+		c.waiting = c.waiting[1:]
+		c.bytes -= len(call.args)
+		c.clock.hold()
+		c.start(call)
 	}
+}
+
+// start has a call answered. The lock is held, and the clock.
+func (c *calls) start(call *hostCall) {
 	c.working++
-	c.clock.hold()
+	c.weight += call.weight
 	c.wg.Go(func() { c.work(call) })
 }
 
@@ -153,47 +180,33 @@ func (c *calls) overBudget() string {
 	return fmt.Sprintf("a snippet may make %d host calls and this one has made them (%s)", c.budget, strings.Join(list, ", "))
 }
 
-// work answers call and then those that wait, as long as there are any.
+// work answers call and then lets others begin.
 func (c *calls) work(call *hostCall) {
-	for call != nil {
-		if call.refuse == "" && c.ctx.Err() != nil {
-			call.refuse = "the snippet was interrupted"
-		}
-		waits := false
-		if call.refuse != "" {
-			c.clock.release()
-			c.throw(call, "RuntimeError", call.refuse)
-		} else {
-			waits = c.answer(call)
-		}
-		if !waits {
-			call.room.close()
-		}
-		c.mu.Lock()
-		if !waits {
-			delete(c.open, call.id)
-		}
-		if call.refuse == "" && !waits {
-			c.answered++
-		}
-		call = c.next()
-		c.mu.Unlock()
+	if call.refuse == "" && c.ctx.Err() != nil {
+		call.refuse = "the snippet was interrupted"
 	}
-}
-
-// next takes a waiting call for the goroutine that calls it, which ends when
-// there is none. The lock is held.
-func (c *calls) next() *hostCall {
-	if len(c.waiting) > 0 && len(c.asked) == 0 {
-		call := c.waiting[0]
-		c.waiting = c.waiting[1:]
-		c.bytes -= len(call.args)
-		c.clock.hold()
-		return call
+	waits := false
+	if call.refuse != "" {
+		c.clock.release()
+		c.throw(call, "RuntimeError", call.refuse)
+	} else {
+		waits = c.answer(call)
+	}
+	if !waits {
+		call.room.close()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !waits {
+		delete(c.open, call.id)
+	}
+	if call.refuse == "" && !waits {
+		c.answered++
 	}
 	c.working--
+	c.weight -= call.weight
+	c.begin()
 	c.rest()
-	return nil
 }
 
 // rest tells when a run that waits for a person has nothing else to do. The
@@ -274,16 +287,10 @@ func (c *calls) resume(ctx context.Context) {
 	defer c.mu.Unlock()
 	todo := c.asked
 	c.ctx, c.asked, c.question = ctx, nil, nil
-	for len(c.waiting) > 0 && (c.limit < 0 || len(todo) < c.limit) {
-		todo = append(todo, c.waiting[0])
-		c.bytes -= len(c.waiting[0].args)
-		c.waiting = c.waiting[1:]
-		c.clock.hold()
-	}
-	c.working = len(todo)
 	for _, call := range todo {
-		c.wg.Go(func() { c.work(call) })
+		c.start(call)
 	}
+	c.begin()
 	for _, give := range c.held {
 		c.giving++
 		c.wg.Go(give)
