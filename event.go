@@ -22,7 +22,8 @@ type Event struct {
 }
 
 // Partial is a structured output that is being written: a JSON object, not
-// checked, whose last string may be cut. Each replaces the one before.
+// checked, whose last string may be cut. Each replaces the one before; there
+// are fewer of them the longer it gets.
 type Partial struct {
 	JSON json.RawMessage `json:"json"`
 }

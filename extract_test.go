@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,5 +149,34 @@ func TestStringOfAResult(t *testing.T) {
 		if got := c.res.String(); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+// TestPartialObjectsOfALongAnswer: what they cost grows with the answer, not
+// with its square. Each of the deltas once was a partial object.
+func TestPartialObjectsOfALongAnswer(t *testing.T) {
+	rivers := slices.Repeat([]string{"a river like others"}, 20_000)
+	raw, err := json.Marshal(city{Name: "Oslo", Rivers: rivers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := calls(call("1", "city", string(raw)))
+	answered.deltas = []strands.Delta{{ToolCall: &strands.ToolCallDelta{ID: "1", Name: "city"}}}
+	for piece := range slices.Chunk(raw, 4) {
+		answered.deltas = append(answered.deltas, strands.Delta{ToolCall: &strands.ToolCallDelta{Input: string(piece)}})
+	}
+	in := strands.Prompt("Tell me about Oslo.")
+	in.Output = strands.OutputOf[city]()
+	n, size := 0, 0
+	for e, err := range newAgent(t, strands.Config{Model: &script{turns: []turn{answered}}}).Run(t.Context(), in) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Partial != nil {
+			n, size = n+1, len(e.Partial.JSON)
+		}
+	}
+	if n < 100 || n > 2000 || size < len(raw)*9/10 {
+		t.Errorf("%d partial objects of %d deltas, the last of %d bytes of %d", n, len(answered.deltas), size, len(raw))
 	}
 }

@@ -1,6 +1,7 @@
 package strands
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -78,20 +79,14 @@ func checkSystem(field string, parts []Part) error {
 
 // or returns l with what is zero taken from d.
 func (l Limits) or(d Limits) Limits {
-	pick := func(a, b int) int {
-		if a != 0 {
-			return a
-		}
-		return b
-	}
 	return Limits{
-		Turns:          pick(l.Turns, d.Turns),
-		TotalTokens:    pick(l.TotalTokens, d.TotalTokens),
-		OutputTokens:   pick(l.OutputTokens, d.OutputTokens),
-		OutputAttempts: pick(l.OutputAttempts, d.OutputAttempts),
-		HookRetries:    pick(l.HookRetries, d.HookRetries),
-		Resumes:        pick(l.Resumes, d.Resumes),
-		Recoveries:     pick(l.Recoveries, d.Recoveries),
+		Turns:          cmp.Or(l.Turns, d.Turns),
+		TotalTokens:    cmp.Or(l.TotalTokens, d.TotalTokens),
+		OutputTokens:   cmp.Or(l.OutputTokens, d.OutputTokens),
+		OutputAttempts: cmp.Or(l.OutputAttempts, d.OutputAttempts),
+		HookRetries:    cmp.Or(l.HookRetries, d.HookRetries),
+		Resumes:        cmp.Or(l.Resumes, d.Resumes),
+		Recoveries:     cmp.Or(l.Recoveries, d.Recoveries),
 	}
 }
 

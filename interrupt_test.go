@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -359,4 +360,35 @@ func TestPendingIsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(show(p)), &q); err != nil || show(p) != show(q) {
 		t.Error(err, show(q))
 	}
+}
+
+// TestTwoGoOnWithOneInterrupt: of two that have the answer, perhaps in two
+// processes, one runs the tool, and the other learns of it before it does too.
+func TestTwoGoOnWithOneInterrupt(t *testing.T) {
+	var asked atomic.Int32
+	m := &script{turns: []turn{calls(call("c", "once", `{}`)), says("done")}}
+	once := strands.NewTool("once", "", func(ctx context.Context, _ none) (string, error) {
+		answer, err := strands.RequestInput(ctx, "sure", nil)
+		if err == nil {
+			asked.Add(1)
+		}
+		return fmt.Sprint(answer), err
+	})
+	a := newAgent(t, strands.Config{Model: m, Store: strands.NewMemoryStore(), Tools: []strands.Tool{once}})
+	s := a.NewSession()
+	if _, err := s.Ask(t.Context(), "go"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := a.Restore(t.Context(), s.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := strands.Collect(s.Run(t.Context(), respond("tool:c:sure", "yes"))); err != nil {
+		t.Fatal(err)
+	}
+	_, err = strands.Collect(other.Run(t.Context(), respond("tool:c:sure", "yes")))
+	if !errors.Is(err, strands.ErrConflict) || strings.Contains(err.Error(), "\n") || asked.Load() != 1 {
+		t.Errorf("the tool ran %d times: %v", asked.Load(), err)
+	}
+	_ = other.Close() // cannot be stored
 }

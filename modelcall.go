@@ -34,6 +34,9 @@ func (r *run) think() (*Reply, error) {
 		if recovered, recErr := r.recover(err, &recoveries); recErr != nil {
 			return nil, recErr
 		} else if recovered {
+			if err := r.checkLimits(); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		failures++
@@ -86,11 +89,7 @@ func (r *run) attempt(n int) (*Reply, bool, error) {
 // answeredBy counts a model call.
 func (r *run) answeredBy(reply *Reply) {
 	r.cycles++
-	model := reply.Model
-	if model == "" {
-		model = Describe(r.model()).ID
-	}
-	r.addUsage(model, reply.Usage)
+	r.addUsage(cmp.Or(reply.Model, Describe(r.model()).ID), reply.Usage)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latency += reply.Message.Metadata.Latency

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func (s *Session) aside() (*Session, error) {
 		return nil, &InputError{Field: "Extract", Reason: "tool calls of the session wait for their results"}
 	}
 	t := a.newSession(s.id)
-	t.records, t.system, t.hooks, t.values = slices.Clone(s.records), s.system, s.hooks, copyValues(s.values)
+	t.records, t.system, t.hooks, t.values = slices.Clone(s.records), s.system, s.hooks, maps.Clone(s.values)
 	return t, nil
 }
 
@@ -216,7 +217,8 @@ func fencedJSON(text string) json.RawMessage {
 // partials puts the structured output together while it is written.
 type partials struct {
 	tool  string         // that gives it
-	texts map[int]string // of its inputs, by block
+	texts map[int][]byte // of its inputs, by block
+	next  int            // how long a text must be to be looked at again
 	shown string
 }
 
@@ -230,11 +232,16 @@ func (p *partials) add(d *Delta) json.RawMessage {
 	if !known && c.Name != p.tool {
 		return nil
 	}
-	if p.texts == nil {
-		p.texts = map[int]string{}
+	if !known {
+		p.texts, p.next = map[int][]byte{}, 0
 	}
-	p.texts[d.Block] = text + c.Input
-	raw, ok := schema.Partial(p.texts[d.Block])
+	text = append(text, c.Input...)
+	p.texts[d.Block] = text
+	if len(text) < p.next {
+		return nil
+	}
+	p.next = len(text) + len(text)/64 // each time would take the square of the length
+	raw, ok := schema.Partial(string(text))
 	if !ok || string(raw) == p.shown || string(raw) == "{}" {
 		return nil
 	}

@@ -109,7 +109,7 @@ func (s *Session) entries() ([]Entry, int) {
 	}
 	if l.stateChanged {
 		entries = append(entries, Entry{Time: now, State: &SessionState{
-			Values: copyValues(s.values), Dropped: l.dropped, Summary: l.summary, Pending: clonePtr(s.pending),
+			Values: maps.Clone(s.values), Dropped: l.dropped, Summary: l.summary, Pending: clonePtr(s.pending),
 		}})
 	}
 	return entries, len(l.unsaved)
@@ -226,7 +226,7 @@ func (s *Session) replay(entries []Entry) error {
 		records = append(records, record{msg: m})
 	}
 	s.records = repair(append(records, s.records[state.Dropped:]...))
-	s.values = copyValues(s.agent.values) // a plugin may be newer than the session
+	s.values = maps.Clone(s.agent.values) // a plugin may be newer than the session
 	if s.values == nil {
 		s.values = map[string]rawJSON{}
 	}

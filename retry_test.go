@@ -223,3 +223,26 @@ func TestGuardrailRedactsTheInput(t *testing.T) {
 	}
 	valid(t, s)
 }
+
+// dear is a conversation manager that uses tokens to drop two messages.
+type dear struct{}
+
+func (dear) Manage(context.Context, *strands.Conversation) error { return nil }
+
+func (dear) Reduce(_ context.Context, c *strands.Conversation, _ error) error {
+	c.Messages, c.Usage = c.Messages[2:], strands.Usage{Input: 100}
+	return nil
+}
+
+func TestRecoveryCountsForTheLimits(t *testing.T) {
+	m := &script{turns: []turn{{err: &strands.ModelError{Kind: strands.ModelOverflow}}, says("late")}}
+	s := newAgent(t, strands.Config{
+		Model: m, Conversation: dear{}, Limits: strands.Limits{TotalTokens: 50},
+		Messages: []strands.Message{strands.UserMessage(strands.Text("old")), strands.AssistantMessage(strands.Text("old"))},
+	}).NewSession()
+	_, err := s.Ask(t.Context(), "go")
+	if le, ok := errors.AsType[*strands.LimitError](err); !ok || le.Result.Usage.Input != 100 || len(m.seen) != 1 {
+		t.Errorf("%v after %d calls", err, len(m.seen))
+	}
+	valid(t, s)
+}

@@ -319,7 +319,7 @@ func (r *run) invocation() (*Result, *Input, error) {
 	if res != nil {
 		res.Usage = r.usage // with what the hooks and the manager used
 	}
-	if storeErr := r.s.store(ctx); storeErr != nil {
+	if storeErr := r.s.store(ctx); storeErr != nil && !errors.Is(err, ErrConflict) {
 		res, err = nil, errors.Join(err, storeErr)
 	}
 	return res, a.Resume, err

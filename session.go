@@ -225,7 +225,7 @@ func (s *Session) AddHooks(h Hooks) (remove func()) {
 func (s *Session) Values() map[string]json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	values := copyValues(s.values) // what a key holds is replaced, never changed
+	values := maps.Clone(s.values) // what a key holds is replaced, never changed
 	maps.DeleteFunc(values, func(_ string, raw rawJSON) bool { return isNull(raw) })
 	return values
 }

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/strandsgo/strands/internal/schema"
 )
-
-func copyValues(values map[string]rawJSON) map[string]rawJSON { return maps.Clone(values) }
 
 func (s *Session) openCalls() []*ToolCall {
 	s.mu.Lock()
@@ -77,6 +75,18 @@ func (s *Session) unanswered(finished map[string]*ToolResult, missing string) (M
 		return Message{}, false
 	}
 	return UserMessage(answers(calls, finished, missing)...), true
+}
+
+// goesOn says whether the session is interrupted, and has its state written
+// again: who goes on with it too, elsewhere, meets ErrConflict before a tool
+// runs twice.
+func (s *Session) goesOn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending != nil {
+		s.changed()
+	}
+	return s.pending != nil
 }
 
 // takePending hands what the session waits with over to the run: the results
@@ -144,17 +154,9 @@ func (s *Session) questions() []Interrupt {
 
 // open returns the questions without an answer.
 func (p *Pending) open() []Interrupt {
-	var open []Interrupt
-	for _, q := range p.Interrupts {
-		answered := false
-		for _, a := range p.Responses {
-			answered = answered || a.ID == q.ID
-		}
-		if !answered {
-			open = append(open, q)
-		}
-	}
-	return open
+	return slices.DeleteFunc(slices.Clone(p.Interrupts), func(q Interrupt) bool {
+		return slices.ContainsFunc(p.Responses, func(a InterruptResponse) bool { return a.ID == q.ID })
+	})
 }
 
 // Abandon gives an interrupted run up: its calls that were not finished get

@@ -18,6 +18,11 @@ func (r *run) act(calls []*ToolCall) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.s.goesOn() {
+		if err := r.store(); err != nil {
+			return nil, err
+		}
+	}
 	r.finished = r.s.takePending(r)
 	asked, err := r.runCalls(ts, calls)
 	if err == nil {
