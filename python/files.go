@@ -20,6 +20,7 @@ import (
 
 const (
 	filePatience = 60 * time.Second // for one frame of a file
+	filePace     = 5 * time.Second  // and for each further MiB of one that comes
 	inMemory     = 4 << 20          // a longer file is read through a temporary one
 )
 
@@ -64,8 +65,10 @@ func (s *session) ReadFile(ctx context.Context, name string) (io.ReadCloser, err
 		if err != nil {
 			return err
 		}
+		began := time.Now()
 		for {
-			patience(ctx, w)
+			// A worker that sends byte by byte gets no more time for it.
+			patience(ctx, w, began.Add(filePatience+filePace*time.Duration(out.size>>20)))
 			f, err := w.next(id, frame.WhileGetting)
 			switch {
 			case err != nil:
@@ -155,7 +158,7 @@ func (p *putter) piece(first, last bool, data []byte) error {
 	if err := p.w.w.Write(frame.Put, writePatience, p.id[:], head, data); err != nil {
 		return err
 	}
-	patience(p.ctx, p.w)
+	patience(p.ctx, p.w, time.Now().Add(filePatience))
 	f, err := p.w.next(p.id, frame.WhilePutting)
 	if err == nil && f.Type == frame.Failed {
 		return failure("writing "+p.name, f.Body)
@@ -205,7 +208,7 @@ func (s *session) ask(ctx context.Context, do func(*wire) error) error {
 	if err != nil {
 		return err
 	}
-	patience(ctx, w)
+	patience(ctx, w, time.Now().Add(filePatience))
 	stop := context.AfterFunc(ctx, func() { _ = w.proc.Conn().SetReadDeadline(past) })
 	err = do(w)
 	stopped := !stop()
@@ -230,8 +233,8 @@ func (s *session) ask(ctx context.Context, do func(*wire) error) error {
 var past = time.Unix(1, 0) // a deadline that has passed
 
 // patience gives the worker time for one more frame; none when ctx has ended.
-func patience(ctx context.Context, w *wire) {
-	_ = w.proc.Conn().SetReadDeadline(time.Now().Add(filePatience)) // pipes have none
+func patience(ctx context.Context, w *wire, until time.Time) {
+	_ = w.proc.Conn().SetReadDeadline(until) // pipes have none
 	if ctx.Err() != nil {
 		_ = w.proc.Conn().SetReadDeadline(past)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +149,58 @@ func TestPartOfAFrameBetweenRequests(t *testing.T) {
 				t.Errorf("it waited for the rest; then it said %q", <-said)
 			}
 		})
+	}
+}
+
+// deadlined notes the deadlines that are set.
+type deadlined struct {
+	*net.UnixConn
+	set *[]time.Time
+}
+
+func (d deadlined) SetReadDeadline(t time.Time) error {
+	*d.set = append(*d.set, t)
+	return d.UnixConn.SetReadDeadline(t)
+}
+
+// TestAFileInCrumbs: who sends a file byte by byte has no more time for it.
+func TestAFileInCrumbs(t *testing.T) {
+	var set []time.Time
+	s := openFake(t, Options{}, func(p *fakePeer) {
+		for {
+			what, id, _, err := p.read()
+			switch {
+			case err != nil:
+				return
+			case what == frame.Configure:
+				p.raw(frame.Ready, []byte(`{"version":1}`))
+			case what == frame.Get:
+				for range 10 {
+					p.send(frame.Data, id, "x")
+				}
+				p.send(frame.Data, id, "")
+			}
+		}
+	}, func(p *fakeProcess) { p.conn = deadlined{p.conn.(*net.UnixConn), &set} })
+	r, err := s.ReadFile(t.Context(), "crumbs.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	set = slices.DeleteFunc(set, time.Time.IsZero)[1:] // without that of the request
+	if len(set) != 11 || !set[10].Equal(set[0]) {
+		t.Errorf("the deadlines of %d frames are %v", len(set), set)
+	}
+}
+
+// TestAForgedNameOfTheFullOutput: a program may put it behind a folder of its
+// own.
+func TestAForgedNameOfTheFullOutput(t *testing.T) {
+	s := openFake(t, Options{}, serve(func(p *fakePeer, id frame.RunID, _ string) {
+		p.send(frame.Done, id, strings.Replace(doneOK, `"full_output":""`, `"full_output":"../../etc/passwd"`, 1))
+	}))
+	if res := mustExec(t, s, "any"); res.FullOutput != "" || !res.StateLost {
+		t.Errorf("%+v", res)
 	}
 }
 

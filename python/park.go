@@ -76,25 +76,30 @@ func (r *run) parked() error {
 		return strands.ErrClosed
 	}
 	s.parked = r
-	time.AfterFunc(parkedFor, func() { s.expire(r) })
+	r.expiry = time.AfterFunc(parkedFor, func() {
+		if s.acquire(context.Background()) == nil { // else somebody is about to resume or to unpark it
+			defer s.release()
+			s.unpark("the code before waited for a person for too long")
+		}
+	})
 	return r.calls.question
 }
 
-// expire gives a parked snippet up.
-func (s *session) expire(r *run) {
-	s.mu.Lock()
-	mine := s.parked == r && !s.busy
-	s.mu.Unlock()
-	if mine {
-		s.unpark("the code before waited for a person for too long")
+// takeParked returns the snippet that waits, which waits no more; nil when none
+// does. The lock is held.
+func (s *session) takeParked() *run {
+	r := s.parked
+	s.parked = nil
+	if r != nil {
+		r.expiry.Stop() // it may be parked again, for as long
 	}
+	return r
 }
 
 // unpark gives up the snippet that waits, if there is one, and its state.
 func (s *session) unpark(why string) {
 	s.mu.Lock()
-	r := s.parked
-	s.parked = nil
+	r := s.takeParked()
 	if r != nil && why != "" {
 		s.lost = why
 	}
@@ -118,8 +123,7 @@ func (s *session) resume(ctx context.Context) (iter.Seq2[Output, error], bool) {
 		return nil, false
 	}
 	s.mu.Lock()
-	r := s.parked
-	s.parked = nil
+	r := s.takeParked()
 	if r == nil || s.closed {
 		s.busy = false
 		s.mu.Unlock()

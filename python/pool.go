@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/strandsgo/strands"
 )
 
 const (
@@ -75,7 +77,7 @@ func (p *pool) take(key string) *wire {
 	return one.w
 }
 
-// want begins to keep workers of the kind ready.
+// want begins to keep workers of the kind ready; nil when the pool is closed.
 func (p *pool) want(key string, start func(context.Context) (*wire, error)) *kind {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,9 +99,12 @@ func (p *pool) want(key string, start func(context.Context) (*wire, error)) *kin
 }
 
 // wait returns when the kind has all its workers ready, or one could not be
-// made.
+// made; nil is a kind that the pool, closed, did not take.
 func (p *pool) wait(ctx context.Context, k *kind) error {
 	for {
+		if k == nil || p.ctx.Err() != nil {
+			return strands.ErrClosed
+		}
 		p.mu.Lock()
 		moved, fault, full := k.moved, k.fault, len(k.ready) >= p.size || k.gone
 		p.mu.Unlock()
@@ -111,7 +116,6 @@ func (p *pool) wait(ctx context.Context, k *kind) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-p.ctx.Done():
-			return nil
 		}
 	}
 }

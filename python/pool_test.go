@@ -416,3 +416,13 @@ func BenchmarkPooledOpen(b *testing.B) {
 	b.ReportMetric(float64(times[len(times)/2].Nanoseconds())/1000, "p50-µs")
 	b.ReportMetric(float64(times[len(times)*99/100].Nanoseconds())/1000, "p99-µs")
 }
+
+// TestPrepareMeetsClose: a pool that was closed in between takes no kind.
+func TestPrepareMeetsClose(t *testing.T) {
+	p := newPool(1, quietly())
+	p.close()
+	k := p.want("kind", func(context.Context) (*wire, error) { return nil, errors.New("nobody asks") })
+	if err := p.wait(t.Context(), k); !errors.Is(err, strands.ErrClosed) {
+		t.Errorf("waiting for it: %v", err)
+	}
+}

@@ -41,6 +41,7 @@ type run struct {
 
 	mu      sync.Mutex
 	steps   sync.WaitGroup // of an interrupt, or of parking
+	expiry  *time.Timer    // of a parked run; guarded by the session's mu
 	ended   bool           // nothing can be interrupted any more
 	stop    error          // why the snippet was interrupted; nil = it was not
 	kill    bool           // and had to be killed
@@ -217,6 +218,9 @@ func (r *run) take(f frame.Frame) error {
 		done := new(doneBody)
 		if err := parseJSON(f.Body, done); err != nil {
 			return err
+		}
+		if done.FullOutput != "" && checkName(done.FullOutput) != nil {
+			return frame.Violationf("a file named %.80q", done.FullOutput)
 		}
 		r.done = done
 	}

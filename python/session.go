@@ -288,6 +288,7 @@ func (s *session) Close() error {
 	s.closed = true
 	w, r := s.wire, s.run
 	s.wire = nil
+	s.takeParked() // its worker ends below
 	s.mu.Unlock()
 	if s.forget != nil {
 		s.forget(s)
