@@ -33,20 +33,27 @@ func BenchmarkFrame(b *testing.B) {
 	benchFrame(b, "sqlite", "sqlite:"+file, "import sqlite3\nconnect = lambda: sqlite3.connect("+fmt.Sprintf("%q", file)+")")
 
 	address := servertest.Postgres(b)
+	exec(b, "pgx", address, "CREATE ROLE reader LOGIN IN ROLE pg_read_all_data")
 	fill(b, "pgx", address, "INSERT INTO t SELECT i, i * 7, i %% 100, i / 3.0, i * 1.5, i / 7.0, 'name ' || (i %% 1000), 'text number ' || i, "+
 		"date '2020-01-01' + (i %% 1000), timestamp '2020-01-01' + i * interval '1 minute' FROM generate_series(1, %d) i")
 	_, host, _ := strings.Cut(address, "host=")
-	benchFrame(b, "postgres", address, "import psycopg\nconnect = lambda: psycopg.connect(host="+fmt.Sprintf("%q", host)+", user='strands', dbname='postgres')")
+	reader := strings.Replace(address, "user=strands", "user=reader", 1)
+	benchFrame(b, "postgres", reader, "import psycopg\nconnect = lambda: psycopg.connect(host="+fmt.Sprintf("%q", host)+", user='strands', dbname='postgres')")
 }
 
 func fill(b *testing.B, driver, address, rows string) {
+	b.Helper()
+	exec(b, driver, address, "CREATE TABLE t ("+benchColumns+")", fmt.Sprintf(rows, benchRows))
+}
+
+func exec(b *testing.B, driver, address string, statements ...string) {
 	b.Helper()
 	db, err := sql.Open(driver, address)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	for _, s := range []string{"CREATE TABLE t (" + benchColumns + ")", fmt.Sprintf(rows, benchRows)} {
+	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
 			b.Fatal(err)
 		}

@@ -49,7 +49,16 @@ type Options struct {
 	Logger  *slog.Logger // nil = slog.Default()
 }
 
+// mostBytes is the size a result may have, and so a value of it; 0 = any.
+func (o Options) mostBytes() int64 {
+	if o.Limits.Bytes == 0 {
+		return defaultBytes
+	}
+	return max(0, o.Limits.Bytes)
+}
+
 const (
+	defaultBytes   = 256 << 20 // as table.Limits has it
 	defaultTimeout = time.Minute
 	connectTimeout = 10 * time.Second
 )

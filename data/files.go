@@ -80,7 +80,7 @@ func OpenFiles(ctx context.Context, o Options, paths ...string) (_ *Store, err e
 	if err = db.Close(); err != nil {
 		return nil, fmt.Errorf("loading files: %w", err)
 	}
-	e := newSQLite(file, o.Write)
+	e := newSQLite(file, o)
 	e.after = func() error { return os.RemoveAll(dir) }
 	e.dialect.Name = "a copy of files in SQLite"
 	return New(ctx, e, nameOf(o, paths[0]))

@@ -267,10 +267,7 @@ func mongoError(err error) error {
 	return err
 }
 
-const (
-	defaultDocuments = 1_000_000
-	defaultDocBytes  = 256 << 20
-)
+const defaultDocuments = 1_000_000
 
 // read makes a table of a cursor. Fields that differ in their types become
 // text, nested ones JSON.
@@ -281,7 +278,7 @@ func (e *mongoEngine) read(ctx context.Context, cursor *mongo.Cursor, l table.Li
 		rows = defaultDocuments
 	}
 	if size == 0 {
-		size = defaultDocBytes
+		size = defaultBytes
 	}
 	var docs []bson.M
 	read := int64(0)

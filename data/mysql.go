@@ -29,9 +29,9 @@ func OpenMySQL(ctx context.Context, address string, o Options) (*Store, error) {
 		return nil, &strands.InputError{Field: "database " + redacted(address), Reason: "the address is wrong; it looks like mysql://user:password@host:3306/database"}
 	}
 	e := &sqlEngine{
-		db: sql.OpenDB(connector), commit: o.Write, discard: true,
+		db: sql.OpenDB(connector), commit: o.Write, discard: true, hangUp: true,
 		dialect: SQL{Name: "MySQL", Placeholder: "?", Quote: "`", Text: "CHAR", Random: "rand()"},
-		tables:  mysqlTables, columns: mysqlColumns,
+		tables:  mysqlTables, columns: mysqlColumns, failure: mysqlError,
 		begin: func(ctx context.Context, c *sql.Conn) (tx, error) { return mysqlBegin(ctx, c, o.Write) },
 	}
 	return New(ctx, e, nameOf(o, cfg.DBName))
@@ -87,23 +87,19 @@ func mysqlBegin(ctx context.Context, c *sql.Conn, write bool) (tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mysqlTx{t}, nil
+	return t, nil
 }
 
-type mysqlTx struct{ *sql.Tx }
-
-// QueryContext implements tx.
-func (t mysqlTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := t.Tx.QueryContext(ctx, query, args...)
+func mysqlError(_ string, err error) error {
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {
-		return rows, err
+		return err
 	}
 	const readOnly = 1792
 	if e.Number == readOnly {
-		return nil, errors.New("the database is read-only")
+		return errors.New("the database is read-only")
 	}
-	return nil, errors.New(e.Message)
+	return errors.New(e.Message)
 }
 
 func mysqlTables(ctx context.Context, c *sql.Conn) ([]Table, error) {

@@ -33,8 +33,17 @@ func run(t *testing.T, s *data.Store, script string) {
 	}
 }
 
+// postgresClerk starts PostgreSQL and returns the addresses of a superuser and
+// of an account that may do all to the database, and nothing to the server.
+func postgresClerk(t *testing.T) (super, clerk string) {
+	t.Helper()
+	super = servertest.Postgres(t)
+	run(t, open(t, super, data.Options{Write: true}), "CREATE ROLE clerk LOGIN;\nGRANT ALL ON DATABASE postgres TO clerk;\nGRANT ALL ON SCHEMA public TO clerk")
+	return super, strings.Replace(super, "user=strands", "user=clerk", 1)
+}
+
 func TestPostgres(t *testing.T) {
-	address := servertest.Postgres(t)
+	_, address := postgresClerk(t)
 	admin := open(t, address, data.Options{Write: true})
 	run(t, admin, `
 CREATE TABLE customers (id serial PRIMARY KEY, code text UNIQUE NOT NULL, since timestamptz, spent numeric(10,2), tags text[], extra jsonb, ok boolean, born date);
@@ -45,6 +54,7 @@ CREATE SCHEMA old;
 CREATE VIEW old.two AS SELECT 2 AS n`)
 	s := open(t, address, data.Options{Name: "crm", Limits: table.Limits{Rows: 1000}})
 	brief := open(t, address, data.Options{Timeout: time.Second})
+	small := open(t, address, data.Options{Limits: table.Limits{Bytes: 1 << 20}})
 	tb, err := s.Tables(t.Context())
 	wantRows(t, texts(t, tb, err), "customers table <nil>", "old.two view <nil>", "orders table <nil>")
 	tb, err = s.Describe(t.Context(), "orders")
@@ -70,6 +80,9 @@ CREATE VIEW old.two AS SELECT 2 AS n`)
 		"no such column": {s, "SELECT kode FROM customers", "Perhaps you meant"},
 		"endless":        {brief, "SELECT pg_sleep(3600)", "stopped after 1s"},
 		"large":          {s, "SELECT repeat('x', 1000), generate_series(1, 100000000)", "more than 1000 rows"},
+		"late":           {s, "SELECT 1 / (500 - n) FROM generate_series(1, 1000) n", "crm: division by zero"},
+		"other letters":  {s, "SELECT 'éé', kode FROM orders", `(at "kode FROM orders")`},
+		"one large row":  {small, "SELECT repeat('x', 3000000)", "more than is allowed for one row"},
 	} {
 		if _, err := c.s.Query(t.Context(), c.query); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
@@ -84,28 +97,42 @@ CREATE VIEW old.two AS SELECT 2 AS n`)
 	}
 }
 
+// TestPostgresNames: what tables lists is what describe and profile take.
+func TestPostgresNames(t *testing.T) {
+	_, address := postgresClerk(t)
+	run(t, open(t, address, data.Options{Write: true}), `CREATE TABLE "a.b" (n int);
+CREATE TABLE "Order ""Items""" (n int);
+CREATE SCHEMA "s.s";
+CREATE TABLE "s.s".t (n int);
+CREATE TABLE "s.s"."t.t" (n int)`)
+	s := open(t, address, data.Options{})
+	tb, err := s.Tables(t.Context())
+	wantRows(t, texts(t, tb, err), `"Order ""Items""" table <nil>`, `"a.b" table <nil>`, `"s.s"."t.t" table <nil>`, `"s.s".t table <nil>`)
+	for row := range tb.Rows() {
+		tb, err := s.Describe(t.Context(), row[0].(string))
+		wantRows(t, texts(t, tb, err), "n integer true ")
+		tb, err = s.Profile(t.Context(), row[0].(string))
+		wantRows(t, texts(t, tb, err), "n integer 0 0 0    ")
+	}
+}
+
 // TestPostgresReadOnly: each statement works for one who may write.
 func TestPostgresReadOnly(t *testing.T) {
-	address := servertest.Postgres(t)
+	_, address := postgresClerk(t)
 	admin := open(t, address, data.Options{Write: true})
 	run(t, admin, "CREATE TABLE t (n int);\nINSERT INTO t VALUES (1)")
-	file := filepath.Join(os.TempDir(), "strands-data-copied-"+filepath.Base(t.TempDir()))
-	defer os.Remove(file)
 	s := open(t, address, data.Options{})
 	for name, attack := range map[string]string{
-		"insert":    "INSERT INTO t VALUES (2)",
-		"with":      "WITH x AS (DELETE FROM t RETURNING n) SELECT * FROM x",
-		"create":    "CREATE TABLE evil (n int)",
-		"truncate":  "TRUNCATE t",
-		"setval":    "CREATE SEQUENCE evil_seq",
-		"do":        "DO $$ BEGIN INSERT INTO t VALUES (3); END $$",
-		"program":   "COPY (SELECT 1) TO PROGRAM 'cat > " + file + "'",
-		"file":      "COPY t TO '" + file + "'",
-		"superuser": "SELECT pg_read_file('/etc/passwd')",
+		"insert":   "INSERT INTO t VALUES (2)",
+		"with":     "WITH x AS (DELETE FROM t RETURNING n) SELECT * FROM x",
+		"create":   "CREATE TABLE evil (n int)",
+		"truncate": "TRUNCATE t",
+		"setval":   "CREATE SEQUENCE evil_seq",
+		"do":       "DO $$ BEGIN INSERT INTO t VALUES (3); END $$",
 	} {
 		for _, first := range []string{
 			"SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "SELECT set_config('default_transaction_read_only', 'off', false)",
-			"SET TRANSACTION READ WRITE", "RESET ROLE", "SELECT set_config('role', 'none', false)", "COMMIT",
+			"SET TRANSACTION READ WRITE", "COMMIT",
 		} {
 			_, _ = s.Query(t.Context(), first) // what may open the door
 		}
@@ -115,17 +142,45 @@ func TestPostgresReadOnly(t *testing.T) {
 		if _, err := s.Query(t.Context(), "COMMIT; "+attack); err == nil {
 			t.Errorf("%s is let through behind COMMIT", name)
 		}
-		if _, err := os.Stat(file); err == nil {
-			t.Errorf("%s wrote a file", name)
-		}
 		if n := count(t, admin, "t"); n != "1" {
 			t.Errorf("%s left %s rows", name, n)
 		}
 		if _, err := admin.Query(t.Context(), attack); err != nil {
 			t.Errorf("%s fails for a writer too: %v", name, err)
 		}
-		os.Remove(file)
 		run(t, admin, "DELETE FROM t;\nINSERT INTO t VALUES (1);\nDROP TABLE IF EXISTS evil;\nDROP SEQUENCE IF EXISTS evil_seq")
+	}
+}
+
+// TestPostgresAccounts: to read a file, or to run a program, is no writing to
+// the database. What may do so is refused, also when it gets the right later.
+func TestPostgresAccounts(t *testing.T) {
+	super, clerk := postgresClerk(t)
+	admin := open(t, super, data.Options{Write: true})
+	file := filepath.Join(os.TempDir(), "strands-data-copied-"+filepath.Base(t.TempDir()))
+	defer os.Remove(file)
+	program := "COPY (SELECT 1) TO PROGRAM 'cat > " + file + "'"
+	attack := "DO $x$ BEGIN SET TRANSACTION READ ONLY; SET ROLE NONE; EXECUTE $y$" + program + "$y$; END $x$"
+	run(t, admin, attack)
+	if err := os.Remove(file); err != nil {
+		t.Fatalf("a superuser's program wrote nothing; this proves nothing: %v", err)
+	}
+	s := open(t, clerk, data.Options{})
+	for _, q := range []string{attack, program, "SELECT pg_read_file('/etc/passwd')", "SET ROLE strands"} {
+		if _, err := s.Query(t.Context(), q); err == nil {
+			t.Errorf("%s is let through", q)
+		}
+	}
+	const refused = "may write files and run programs on the server"
+	if _, err := data.Open(t.Context(), super, data.Options{}); err == nil || !strings.Contains(err.Error(), refused) {
+		t.Errorf("a superuser: %v", err)
+	}
+	run(t, admin, "CREATE ROLE between;\nGRANT pg_execute_server_program TO between;\nGRANT between TO clerk")
+	if _, err := s.Query(t.Context(), program); err == nil || !strings.Contains(err.Error(), refused) {
+		t.Errorf("a role that was given meanwhile: %v", err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the program ran")
 	}
 }
 

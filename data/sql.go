@@ -23,7 +23,10 @@ type sqlEngine struct {
 	columns func(ctx context.Context, c *sql.Conn, name string) ([]Column, error)
 	commit  bool                      // what statements change stays
 	discard bool                      // a connection is used for one statement only
+	hangUp  bool                      // it is closed at once when rows are left unread
 	name    func(table string) string // as SQL has it; nil = quoted
+	// failure says what the driver's error of a query means.
+	failure func(query string, err error) error
 	after   func() error
 }
 
@@ -100,13 +103,13 @@ func (e *sqlEngine) Query(ctx context.Context, query string, params []any, l tab
 	}
 	rows, err := t.QueryContext(ctx, query, params...)
 	if err != nil {
-		return table.Table{}, errors.Join(err, undone(t))
+		return table.Table{}, errors.Join(e.failure(query, err), undone(t))
 	}
 	given := false
 	if !e.commit || !l.Cut { // else what the statement changed has to stay, and it is not over before its last row
 		l.Abandon = func() {
 			given = true
-			if e.discard {
+			if e.hangUp {
 				// MySQL's driver may take the end of the rows for the end of the query,
 				// before it has seen that ctx has ended: it would read the rest.
 				_ = c.Raw(hangUp)
@@ -120,7 +123,7 @@ func (e *sqlEngine) Query(ctx context.Context, query string, params []any, l tab
 		if given { // with its connection
 			undo = nil
 		}
-		return result, errors.Join(err, undo)
+		return result, errors.Join(e.failure(query, err), undo)
 	}
 	return result, t.Commit()
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	sqlitelib "modernc.org/sqlite/lib"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/table"
 )
 
 // OpenSQLite opens a database file, or "sqlite:path". Unless o.Write is set,
@@ -29,11 +31,11 @@ func OpenSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(ctx, newSQLite(abs, o.Write), nameOf(o, path))
+	return New(ctx, newSQLite(abs, o), nameOf(o, path))
 }
 
-func newSQLite(path string, write bool) *sqlEngine {
-	mode := "ro"
+func newSQLite(path string, o Options) *sqlEngine {
+	write, mode := o.Write, "ro"
 	if write {
 		mode = "rw"
 	}
@@ -45,12 +47,21 @@ func newSQLite(path string, write bool) *sqlEngine {
 	}
 	return &sqlEngine{
 		db: db, commit: write,
+		// A reader's BEGIN, or PRAGMA locking_mode, would keep a lock on the file
+		// that shuts out those who write to it.
+		discard: !write,
 		dialect: SQL{Name: "SQLite", Placeholder: "?", Quote: `"`, Text: "TEXT", Random: "random()"},
-		tables:  sqliteTables, columns: sqliteColumns,
+		tables:  sqliteTables, columns: sqliteColumns, failure: sqliteError,
 		begin: func(ctx context.Context, c *sql.Conn) (tx, error) {
 			// ATTACH and VACUUM INTO would open other files, for writing too.
 			if _, err := sqlite.Limit(c, sqlitelib.SQLITE_LIMIT_ATTACHED, 0); err != nil {
 				return nil, err
+			}
+			// A value comes whole, before anybody can count its bytes.
+			if most := o.mostBytes(); most > 0 {
+				if _, err := sqlite.Limit(c, sqlitelib.SQLITE_LIMIT_LENGTH, int(min(most, math.MaxInt32))); err != nil {
+					return nil, err
+				}
 			}
 			if !write {
 				return single{c}, nil
@@ -64,20 +75,14 @@ func newSQLite(path string, write bool) *sqlEngine {
 	}
 }
 
-// single is a connection on which a statement is its own transaction.
+// single is a connection on which a statement is its own transaction. Of
+// several statements SQLite runs all, and returns the rows of the last.
 type single struct{ *sql.Conn }
-
-// QueryContext implements tx. SQLite would run several statements and return
-// the rows of the last.
-func (s single) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := s.Conn.QueryContext(ctx, query, args...)
-	return rows, sqliteError(err)
-}
 
 func (single) Commit() error   { return nil }
 func (single) Rollback() error { return nil }
 
-func sqliteError(err error) error {
+func sqliteError(_ string, err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
 		switch {
@@ -85,6 +90,8 @@ func sqliteError(err error) error {
 			return errors.New("the database is read-only")
 		case strings.Contains(e.Error(), "too many attached databases"):
 			return errors.New("other files cannot be attached or written")
+		case e.Code()&0xff == sqlitelib.SQLITE_TOOBIG:
+			return &table.TooBigError{Limit: "is allowed for one value"}
 		}
 	}
 	return err
@@ -108,7 +115,7 @@ func (w *writing) QueryContext(ctx context.Context, query string, args ...any) (
 		w.ended = true
 		return w.conn.QueryContext(ctx, query, args...)
 	}
-	return rows, sqliteError(err)
+	return rows, err
 }
 
 // outsideOnly are SQLite's words for what cannot be part of a transaction.

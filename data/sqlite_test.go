@@ -158,6 +158,44 @@ func TestSQLiteReadOnly(t *testing.T) {
 	}
 }
 
+// TestSQLiteReaderLocksNothing: what a reader's statement leaves behind does not
+// keep others from writing.
+func TestSQLiteReaderLocksNothing(t *testing.T) {
+	path := sqliteFile(t, shopSQL)
+	s := open(t, path, data.Options{})
+	for _, first := range []string{"BEGIN", "PRAGMA locking_mode = EXCLUSIVE", "SAVEPOINT x"} {
+		_, _ = s.Query(t.Context(), first)
+		if n := count(t, s, "orders"); n != "4" {
+			t.Errorf("%s orders", n)
+		}
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec("UPDATE orders SET total = total + 1"); err != nil {
+			t.Errorf("after a reader's %s: %v", first, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSQLiteOneLargeRow: a limit holds for the first row, too.
+func TestSQLiteOneLargeRow(t *testing.T) {
+	s := open(t, sqliteFile(t, shopSQL), data.Options{Limits: table.Limits{Bytes: 1 << 20}})
+	for query, says := range map[string]string{
+		"SELECT zeroblob(1 << 21)":                          "more than is allowed for one value",
+		"SELECT id, zeroblob(id << 18) FROM orders LIMIT 4": "more than 1 MiB",
+		"SELECT zeroblob(600000), zeroblob(600000)":         "more than 1 MiB",
+		"SELECT zeroblob(1000 << id * id) FROM orders":      "more than is allowed for one value",
+	} {
+		if _, err := s.Query(t.Context(), query); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

@@ -160,6 +160,9 @@ func (r *rowReader) table(l Limits) (Table, error) {
 	if err := r.rows.Err(); err != nil {
 		return Table{}, fmt.Errorf("table: reading rows: %w", err)
 	}
+	if l.Bytes > 0 && size > l.Bytes && !l.Cut { // by the last row, which may be all there is
+		return Table{}, &TooBigError{count, l.reached(count, size)}
+	}
 	fields := make([]arrow.Field, len(columns))
 	arrays := make([]arrow.Array, len(columns))
 	for i, c := range columns {

@@ -73,7 +73,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "of the generated data and of the bootstrap")
 	f.Float64Var(&o.scale, "scale", 0.01, "size of the generated data; 1 = a million rows in the largest table of each dataset")
 	f.BoolVar(&o.hints, "hints", false, "give the hints of the Data Agent Benchmark to the model")
-	f.StringVar(&o.postgres, "postgres", "", "address of a PostgreSQL server; the data suite makes databases called twin_* in it")
+	f.StringVar(&o.postgres, "postgres", "", "address of a PostgreSQL server, of an account that is no superuser; the data suite makes databases called twin_* in it (CREATEDB)")
 	f.StringVar(&o.mongo, "mongo", "", "address of a MongoDB server with the databases of the folder")
 	f.Float64Var(&o.prices.Input, "price-input", 0, "of a million input tokens")
 	f.Float64Var(&o.prices.Output, "price-output", 0, "of a million output tokens")

@@ -1,9 +1,12 @@
 package suite
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/strandsgo/strands"
 	"github.com/strandsgo/strands/internal/servertest"
@@ -136,6 +139,15 @@ func TestCatalogueSizes(t *testing.T) {
 // TestPostgres: the same data in a server gives the same sums.
 func TestPostgres(t *testing.T) {
 	server := servertest.Postgres(t)
+	admin, err := pgx.Connect(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	if _, err := admin.Exec(t.Context(), "CREATE ROLE bench LOGIN CREATEDB"); err != nil {
+		t.Fatal(err)
+	}
+	server = strings.Replace(server, "user=strands", "user=bench", 1)
 	in := open(t, "data", Options{Seed: 1, Scale: 0.0003, Postgres: server})
 	out := open(t, "data", Options{Seed: 1, Scale: 0.0003})
 	ask := func(s *Suite) string {
