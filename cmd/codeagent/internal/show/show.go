@@ -124,7 +124,8 @@ func (c CleanWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Retry says in a line what a Retry event means.
+// Retry says in a line what a Retry event means: first what a narrow terminal
+// must not cut off.
 func Retry(r *strands.Retry) string {
-	return fmt.Sprintf("the model call failed (%s); again in %s", r.Reason, time.Duration(r.Delay).Round(100*time.Millisecond))
+	return fmt.Sprintf("the model call failed; again in %s (%s)", time.Duration(r.Delay).Round(100*time.Millisecond), r.Reason)
 }

@@ -85,7 +85,7 @@ The ROI is 25 %.` + "\x1b]52;c;evil\a\n"
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
-	if got := progress.String(); got != "codeagent: the model call failed (throttled); again in 4s\n" {
+	if got := progress.String(); got != "codeagent: the model call failed; again in 4s (throttled)\n" {
 		t.Errorf("progress: %q", got)
 	}
 }
