@@ -125,7 +125,11 @@ func (l *loader) copy(ctx context.Context, s sheet) error {
 			}
 		}
 	}
-	name := unique(s.name, l.taken)
+	name := s.name
+	if strings.HasPrefix(strings.ToLower(name), "sqlite_") { // SQLite keeps those for itself
+		name = "_" + name
+	}
+	name = unique(name, l.taken)
 	dialect := SQL{Quote: `"`}
 	taken := map[string]bool{}
 	var columns, marks []string
@@ -295,7 +299,7 @@ func (k cellKind) value(v any, typed bool) any {
 			return fmt.Sprint(v)
 		}
 		if t, ok := v.(time.Time); ok {
-			return t.Format("2006-01-02 15:04:05.999999999-07:00")
+			return storedInstant(t)
 		}
 		return v
 	}
@@ -318,11 +322,16 @@ func (k cellKind) value(v any, typed bool) any {
 		}
 	case instant:
 		if t, ok := parseInstant(s); ok {
-			return t.Format("2006-01-02 15:04:05.999999999-07:00")
+			return storedInstant(t)
 		}
 		if s != "" {
 			return s + " 00:00:00"
 		}
 	}
 	return nil
+}
+
+// storedInstant is a time as SQLite compares it: as text, so all in one zone.
+func storedInstant(t time.Time) string {
+	return t.UTC().Format("2006-01-02 15:04:05.999999999-07:00")
 }

@@ -2,6 +2,8 @@ package data_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,13 +49,19 @@ func TestCSV(t *testing.T) {
 func TestCSVForms(t *testing.T) {
 	for name, content := range map[string]string{
 		"semicolons": "a;b\n1;x\n", "tabs": "a\tb\n1\tx\n", "with a mark": "\ufeffa,b\n1,x\n", "of Windows": "a,b\r\n1,x\r\n",
-		"UTF-16": "\xff\xfea\x00,\x00b\x00\n\x001\x00,\x00x\x00\n\x00", "a short row": "a,b,c\n1,x\n", "an empty line": "a,b\n\n1,x\n",
+		"of old Macs": "a,b\r1,x\r", "UTF-16": "\xff\xfea\x00,\x00b\x00\n\x001\x00,\x00x\x00\n\x00", "a short row": "a,b,c\n1,x\n", "an empty line": "a,b\n\n1,x\n",
 	} {
 		s := open(t, write(t, "t.csv", content), data.Options{})
 		if got := all(t, s, "SELECT a, b FROM t"); len(got) != 1 || got[0] != "1 x" {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	lines := open(t, write(t, "t.csv", "a,b\n1,\"two\nlines\"\n2,5\" pipe\n3,\"last\none\"\n"), data.Options{})
+	wantRows(t, all(t, lines, "SELECT a, replace(b, char(10), '/') FROM t"), "1 two/lines", `2 5" pipe`, "3 last/one")
+	zones := open(t, write(t, "t.csv", "at\n2024-05-01T10:00:00+02:00\n2024-05-01T09:30:00Z\n"), data.Options{})
+	wantRows(t, all(t, zones, "SELECT at FROM t ORDER BY at"), "2024-05-01 08:00:00 +0000 UTC", "2024-05-01 09:30:00 +0000 UTC")
+	reserved := open(t, write(t, "sqlite_t.csv", "a\n1\n"), data.Options{})
+	wantRows(t, all(t, reserved, "SELECT a FROM _sqlite_t"), "1")
 	latin := open(t, write(t, "t.csv", "name\nZo\xeb\n"), data.Options{})
 	wantRows(t, all(t, latin, "SELECT name FROM t"), "Zoë")
 }
@@ -68,6 +76,19 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestJSONForms(t *testing.T) {
+	for name, content := range map[string]string{
+		"space before": " \n[{\"a\": 1}]", "with a mark": "\ufeff[{\"a\": 1}]\n", "a line with a mark": "\ufeff{\"a\": 1}", "UTF-16": "\xff\xfe{\x00\"\x00a\x00\"\x00:\x001\x00}\x00",
+	} {
+		s := open(t, write(t, "t.json", content), data.Options{})
+		if got := all(t, s, "SELECT a FROM t"); len(got) != 1 || got[0] != "1" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	s := open(t, write(t, "t.json", "[{\"id\": 18446744073709551615, \"name\": \"Zo\xeb\", \"n\": 1e3}]"), data.Options{})
+	wantRows(t, all(t, s, "SELECT id, name, n FROM t"), "18446744073709551615 Zoë 1000")
+}
+
 func TestParquet(t *testing.T) {
 	type row struct {
 		ID   int64         `json:"id"`
@@ -75,8 +96,9 @@ func TestParquet(t *testing.T) {
 		At   time.Time     `json:"at"`
 		Cost table.Decimal `json:"cost"`
 		Tags []string      `json:"tags"`
+		Hash uint64        `json:"hash"`
 	}
-	tb, err := table.FromStructs([]row{{1, "Ada", time.Date(2024, 5, 1, 10, 0, 0, 0, time.UTC), "1.50", []string{"x"}}, {2, "Grace", time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC), "2.25", nil}})
+	tb, err := table.FromStructs([]row{{1, "Ada", time.Date(2024, 5, 1, 10, 0, 0, 0, time.UTC), "1.50", []string{"x"}, 1 << 63}, {2, "Grace", time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC), "2.25", nil, 7}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +116,8 @@ func TestParquet(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, write(t, "people.parquet", file.String()), data.Options{})
-	wantRows(t, all(t, s, "SELECT id, name, at, cost, tags FROM people"),
-		`1 Ada 2024-05-01 10:00:00 +0000 UTC 1.50 ["x"]`, "2 Grace 2024-06-01 00:00:00 +0000 UTC 2.25 <nil>")
+	wantRows(t, all(t, s, "SELECT id, name, at, cost, tags, hash FROM people"),
+		`1 Ada 2024-05-01 10:00:00 +0000 UTC 1.50 ["x"] 9223372036854775808`, "2 Grace 2024-06-01 00:00:00 +0000 UTC 2.25 <nil> 7")
 }
 
 func TestExcel(t *testing.T) {
@@ -132,6 +154,44 @@ func TestExcel(t *testing.T) {
 	wantRows(t, all(t, s, "SELECT count(*) FROM book_Other"), "0")
 }
 
+// TestExcelCells: what stands in cells, whatever stands around them.
+func TestExcelCells(t *testing.T) {
+	for _, c := range []struct {
+		format   string
+		from1904 bool
+		days     float64
+		want     string
+	}{
+		{"dd/mm/yyyy", false, 45413, "2024-05-01 00:00:00 +0000 UTC"},
+		{"d-mmm;@", false, 45413, "2024-05-01 00:00:00 +0000 UTC"},
+		{"dd/mm/yyyy", true, 45413 - 1462, "2024-05-01 00:00:00 +0000 UTC"},
+		{`0.0,,"M";[Red]-0.0,,"M"`, false, 2500000, "2500000"},
+		{`0 "days of the month"`, false, 7, "7"},
+		{`0\d\m`, false, 7, "7"},
+	} {
+		f := excelize.NewFile()
+		style, err := f.NewStyle(&excelize.Style{CustomNumFmt: &c.format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The first row has no value, the second one more than there are names.
+		for i, row := range [][]any{{"who", "v"}, {"Ada"}, {"Grace", c.days, "beyond"}} {
+			if err := f.SetSheetRow("Sheet1", fmt.Sprintf("A%d", i+1), &row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(t.TempDir(), "book.xlsx")
+		err = errors.Join(f.SetCellStyle("Sheet1", "B3", "B3", style),
+			f.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &c.from1904}), f.SaveAs(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all(t, open(t, path, data.Options{}), "SELECT who, v, column3 FROM book"); len(got) != 2 || got[0] != "Ada <nil> <nil>" || got[1] != "Grace "+c.want+" beyond" {
+			t.Errorf("%s: %q", c.format, got)
+		}
+	}
+}
+
 func TestSeveralFiles(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp) // programs of other tests make copies at the same time
@@ -156,6 +216,9 @@ func TestBrokenFiles(t *testing.T) {
 	for name, c := range map[string]struct{ content, says string }{
 		"a.csv":     {"", "the file is empty"},
 		"b.csv":     {"a,b\n1,2,3\n", "line 2 has 3 values, the first has 2"},
+		"c.csv":     {"a,b\n1,\"open\n2,x\n3,y\n", "line 2: a quotation mark is not closed"},
+		"c.json":    {`[{"a": 1}, {"a": 2}`, "the list has no end"},
+		"d.json":    {`[{"a": 1}] [{"a": 2}]`, "something follows the list"},
 		"a.json":    {`[{"a": 1}, 7]`, "object 2"},
 		"b.json":    {`{"a": `, "object 1"},
 		"a.parquet": {"PAR1 no", "no Parquet file"},

@@ -11,9 +11,11 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -36,16 +38,17 @@ func readCSV(path, name string) ([]sheet, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := func() (*os.File, *csv.Reader, error) {
+	open := func() (*os.File, *csv.Reader, *ending, error) {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		r := csv.NewReader(decode(bufio.NewReaderSize(f, 1<<16)))
+		end := &ending{from: decode(bufio.NewReaderSize(f, 1<<16))}
+		r := csv.NewReader(end)
 		r.Comma, r.ReuseRecord, r.FieldsPerRecord, r.LazyQuotes = comma, true, -1, true
-		return f, r, nil
+		return f, r, end, nil
 	}
-	f, r, err := open()
+	f, r, _, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -59,17 +62,25 @@ func readCSV(path, name string) ([]sheet, error) {
 		return nil, err
 	}
 	rows := func(yield func([]any, error) bool) {
-		f, r, err := open()
+		f, r, end, err := open()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer f.Close()
 		row := make([]any, 0, len(header))
+		open := 0 // the line in which the last value began, if it has more than one
 		for n := 0; ; n++ {
 			record, err := r.Read()
 			if errors.Is(err, io.EOF) {
+				if open > 0 && end.char != '"' {
+					yield(nil, fmt.Errorf("line %d: a quotation mark is not closed: all the rest would be one value", open))
+				}
 				return
+			}
+			open = 0
+			if last := len(record) - 1; err == nil && strings.Contains(record[last], "\n") {
+				open, _ = r.FieldPos(last)
 			}
 			row = row[:0]
 			for _, v := range record {
@@ -88,6 +99,36 @@ func readCSV(path, name string) ([]sheet, error) {
 		}
 	}
 	return []sheet{{name: name, columns: header, rows: rows}}, nil
+}
+
+// ending passes on what it reads, and remembers how that ended: after a last
+// value of several lines there must be a quotation mark.
+type ending struct {
+	from io.Reader
+	char byte // the last one that ends no line
+}
+
+// Read implements io.Reader.
+func (e *ending) Read(b []byte) (int, error) {
+	n, err := e.from.Read(b)
+	if text := bytes.TrimRight(b[:n], "\r\n"); len(text) > 0 {
+		e.char = text[len(text)-1]
+	}
+	return n, err
+}
+
+// oldLines ends lines as Unix does where they end as on old Macs.
+type oldLines struct{ from io.Reader }
+
+// Read implements io.Reader.
+func (o oldLines) Read(b []byte) (int, error) {
+	n, err := o.from.Read(b)
+	for i, c := range b[:n] {
+		if c == '\r' {
+			b[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 // looksLike finds out the encoding and the separator of a file.
@@ -114,6 +155,11 @@ func looksLike(path string) (decode func(io.Reader) io.Reader, comma rune, err e
 		if !valid {
 			decode = func(r io.Reader) io.Reader { return charmap.Windows1252.NewDecoder().Reader(r) }
 		}
+	}
+	if bytes.ContainsRune(first, '\r') && !bytes.ContainsRune(first, '\n') {
+		text := decode
+		decode = func(r io.Reader) io.Reader { return oldLines{text(r)} }
+		first, _, _ = bytes.Cut(first, []byte("\r"))
 	}
 	line, _, _ := bytes.Cut(first, []byte("\n"))
 	comma = ','
@@ -173,21 +219,26 @@ func readJSON(path, name string) ([]sheet, error) {
 
 func objects(path string) iter.Seq2[map[string]json.RawMessage, error] {
 	return func(yield func(map[string]json.RawMessage, error) bool) {
+		decode, _, err := looksLike(path)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer f.Close()
-		r := bufio.NewReaderSize(f, 1<<16)
+		r := bufio.NewReaderSize(decode(f), 1<<16)
+		list, err := startsList(r)
 		d := json.NewDecoder(r)
-		list := false
-		if first, err := r.Peek(1); err == nil && first[0] == '[' {
-			list = true
-			if _, err := d.Token(); err != nil {
-				yield(nil, err)
-				return
-			}
+		if list && err == nil {
+			_, err = d.Token()
+		}
+		if err != nil {
+			yield(nil, err)
+			return
 		}
 		for n := 1; !list || d.More(); n++ {
 			var o map[string]json.RawMessage
@@ -202,9 +253,32 @@ func objects(path string) iter.Seq2[map[string]json.RawMessage, error] {
 				return
 			}
 		}
+		if _, err := d.Token(); err != nil {
+			yield(nil, errors.New("the list has no end: the file was cut off"))
+		} else if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			yield(nil, errors.New("something follows the list; the file must be one list of objects, or have an object on each line"))
+		}
 	}
 }
 
+// startsList skips space, and says whether a list follows.
+func startsList(r *bufio.Reader) (bool, error) {
+	for {
+		c, err := r.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if !strings.ContainsRune(" \t\r\n", rune(c)) {
+			return c == '[', r.UnreadByte()
+		}
+	}
+}
+
+// jsonCell is a value of JSON. Whole numbers that an int64 cannot hold stay
+// text: they are ids, and a float would change them.
 func jsonCell(raw json.RawMessage) any {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -219,7 +293,7 @@ func jsonCell(raw json.RawMessage) any {
 		if n, err := v.Int64(); err == nil {
 			return n
 		}
-		if f, err := v.Float64(); err == nil {
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") {
 			return f
 		}
 		return v.String()
@@ -296,7 +370,9 @@ func yieldRecord(rec arrow.RecordBatch, yield func([]any, error) bool) (more boo
 					row[i] = v.String()
 				}
 			case uint64:
-				row[i] = float64(v)
+				if row[i] = strconv.FormatUint(v, 10); v <= math.MaxInt64 {
+					row[i] = int64(v)
+				}
 			}
 		}
 		if !yield(row, nil) {
@@ -315,6 +391,10 @@ func readExcel(path, name string) (_ []sheet, err error) {
 		return nil, fmt.Errorf("it is no Excel workbook: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	props, err := f.GetWorkbookProps()
+	if err != nil {
+		return nil, err
+	}
 	var sheets []sheet
 	for _, s := range f.GetSheetList() {
 		rows, err := f.GetRows(s)
@@ -325,10 +405,14 @@ func readExcel(path, name string) (_ []sheet, err error) {
 		if top < 0 {
 			continue
 		}
-		header := rows[top]
-		dates := dateColumns(f, s, top+2, len(header))
-		body := rows[top+1:]
-		sheets = append(sheets, sheet{name: name + "_" + s, columns: header, rows: excelRows(body, dates)})
+		header, body := rows[top], rows[top+1:]
+		for _, cells := range body {
+			for i := len(header); i < len(cells); i++ {
+				header = append(header, "") // values without a name are values
+			}
+		}
+		dates := dateColumns(f, s, top+2, body, len(header))
+		sheets = append(sheets, sheet{name: name + "_" + s, columns: header, rows: excelRows(body, dates, props.Date1904 != nil && *props.Date1904)})
 	}
 	if len(sheets) == 1 {
 		sheets[0].name = name
@@ -339,14 +423,14 @@ func readExcel(path, name string) (_ []sheet, err error) {
 	return sheets, nil
 }
 
-func excelRows(body [][]string, dates []bool) iter.Seq2[[]any, error] {
+func excelRows(body [][]string, dates []bool, from1904 bool) iter.Seq2[[]any, error] {
 	return func(yield func([]any, error) bool) {
 		for _, cells := range body {
 			row := make([]any, len(cells))
 			for i, c := range cells {
 				row[i] = c
 				if i < len(dates) && dates[i] {
-					row[i] = excelDate(c)
+					row[i] = excelDate(c, from1904)
 				}
 			}
 			if !yield(row, nil) {
