@@ -2,6 +2,7 @@ package python
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 const (
 	filePatience = 60 * time.Second // for one frame of a file
 	filePace     = 5 * time.Second  // and for each further MiB of one that comes
+	fileGrace    = 5 * time.Second  // to come to an end when ctx has ended; a request broken off costs the state
 	inMemory     = 4 << 20          // a longer file is read through a temporary one
 )
 
@@ -65,10 +67,10 @@ func (s *session) ReadFile(ctx context.Context, name string) (io.ReadCloser, err
 		if err != nil {
 			return err
 		}
-		began := time.Now()
+		began, came, failed := time.Now(), int64(0), error(nil)
 		for {
 			// A worker that sends byte by byte gets no more time for it.
-			patience(ctx, w, began.Add(filePatience+filePace*time.Duration(out.size>>20)))
+			patience(ctx, w, began.Add(filePatience+filePace*time.Duration(came>>20)))
 			f, err := w.next(id, frame.WhileGetting)
 			switch {
 			case err != nil:
@@ -76,12 +78,16 @@ func (s *session) ReadFile(ctx context.Context, name string) (io.ReadCloser, err
 			case f.Type == frame.Failed:
 				return failure("reading "+name, f.Body)
 			case len(f.Body) == 0:
+				if err := cmp.Or(failed, context.Cause(ctx)); err != nil {
+					return &hostError{err}
+				}
 				return nil
-			case s.opts.Limits.Disk > 0 && out.size+int64(len(f.Body)) > s.opts.Limits.Disk:
+			}
+			if came += int64(len(f.Body)); s.opts.Limits.Disk > 0 && came > s.opts.Limits.Disk {
 				return frame.Violationf("a file longer than the disk quota")
 			}
-			if err := out.write(f.Body); err != nil {
-				return &hostError{err}
+			if failed == nil && ctx.Err() == nil { // else the rest is only waited for
+				failed = out.write(f.Body)
 			}
 		}
 	})
@@ -109,11 +115,17 @@ func (w *wire) putFile(ctx context.Context, name string, data io.Reader) error {
 	for first := true; ; first = false {
 		n, err := io.ReadFull(data, buf)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !last {
+		stopped := context.Cause(ctx)
+		if stopped == nil && err != nil {
+			stopped = fmt.Errorf("python: reading what to write to %s: %w", name, err)
+		}
+		if stopped != nil && !last {
 			// The file is half written; the worker can only be told so by
 			// an end.
-			return errors.Join(put.piece(first, true, buf[:n]),
-				&hostError{fmt.Errorf("python: reading what to write to %s: %w", name, err)})
+			if err := put.piece(first, true, buf[:n]); err != nil {
+				return err
+			}
+			return &hostError{stopped}
 		}
 		if err := put.piece(first, last, buf[:n]); err != nil || last {
 			return err
@@ -195,7 +207,8 @@ func failure(doing string, body []byte) error {
 }
 
 // ask runs a request about files on the session's worker. When it ends in the
-// middle, for whatever reason, the worker cannot be used any more.
+// middle, for whatever reason, the worker cannot be used any more; so the end
+// of ctx only hurries it.
 func (s *session) ask(ctx context.Context, do func(*wire) error) error {
 	if err := s.acquire(ctx); err != nil {
 		return err
@@ -209,14 +222,21 @@ func (s *session) ask(ctx context.Context, do func(*wire) error) error {
 		return err
 	}
 	patience(ctx, w, time.Now().Add(filePatience))
-	stop := context.AfterFunc(ctx, func() { _ = w.proc.Conn().SetReadDeadline(past) })
+	hurried := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(hurried)
+		_ = w.proc.Conn().SetReadDeadline(time.Now().Add(fileGrace))
+	})
 	err = do(w)
 	stopped := !stop()
+	if stopped {
+		<-hurried
+	}
 	_ = w.proc.Conn().SetReadDeadline(time.Time{})
 	if err == nil {
 		return nil
 	}
-	if h, ok := errors.AsType[*hostError](err); ok && !stopped {
+	if h, ok := errors.AsType[*hostError](err); ok {
 		return h.err
 	}
 	used := w.used
@@ -232,11 +252,15 @@ func (s *session) ask(ctx context.Context, do func(*wire) error) error {
 
 var past = time.Unix(1, 0) // a deadline that has passed
 
-// patience gives the worker time for one more frame; none when ctx has ended.
+// patience gives the worker time for one more frame; when ctx has ended, what
+// is left of fileGrace.
 func patience(ctx context.Context, w *wire, until time.Time) {
+	if ctx.Err() != nil {
+		return
+	}
 	_ = w.proc.Conn().SetReadDeadline(until) // pipes have none
 	if ctx.Err() != nil {
-		_ = w.proc.Conn().SetReadDeadline(past)
+		_ = w.proc.Conn().SetReadDeadline(time.Now().Add(fileGrace))
 	}
 }
 

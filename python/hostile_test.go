@@ -2,6 +2,7 @@ package python
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -190,6 +191,65 @@ func TestAFileInCrumbs(t *testing.T) {
 	set = slices.DeleteFunc(set, time.Time.IsZero)[1:] // without that of the request
 	if len(set) != 11 || !set[10].Equal(set[0]) {
 		t.Errorf("the deadlines of %d frames are %v", len(set), set)
+	}
+}
+
+// whileReading calls do at the second look at it.
+type whileReading struct {
+	looks int
+	do    func()
+}
+
+func (r *whileReading) Read(b []byte) (int, error) {
+	if r.looks++; r.looks == 2 {
+		r.do()
+	}
+	return len(b), nil
+}
+
+// TestTheEndOfCtxInAFile: a request for a file that is stopped does not cost
+// the state.
+func TestTheEndOfCtxInAFile(t *testing.T) {
+	for name, ask := range map[string]func(context.Context, *session, func()) error{
+		"write": func(ctx context.Context, s *session, cancel func()) error {
+			return s.WriteFile(ctx, "endless", &whileReading{do: cancel})
+		},
+		"read": func(ctx context.Context, s *session, _ func()) error {
+			_, err := s.ReadFile(ctx, "long")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s := openFake(t, Options{}, func(p *fakePeer) {
+				for {
+					what, id, _, err := p.read()
+					switch {
+					case err != nil:
+						return
+					case what == frame.Configure:
+						p.raw(frame.Ready, []byte(`{"version":1}`))
+					case what == frame.Exec:
+						p.send(frame.Done, id, doneOK)
+					case what == frame.Put:
+						p.send(frame.Stored, id, "")
+					case what == frame.Get:
+						p.send(frame.Data, id, "begin")
+						cancel()
+						p.send(frame.Data, id, "end")
+						p.send(frame.Data, id, "")
+					}
+				}
+			})
+			mustExec(t, s, "x = 1")
+			if err := ask(ctx, s, cancel); !errors.Is(err, context.Canceled) {
+				t.Errorf("the request ended with %v", err)
+			}
+			if res := mustExec(t, s, "x"); res.StateLost {
+				t.Errorf("the state is lost: %s", res.Lost)
+			}
+		})
 	}
 }
 

@@ -3,13 +3,16 @@
 package python
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/sandbox"
 )
 
 func sandboxed(t *testing.T, b *Sandboxed) *Sandboxed {
@@ -162,5 +165,38 @@ print(subprocess.run("sort f.txt | tr a-z A-Z; ls; echo $HOME; exit 3", shell=Tr
 	}
 	if res := mustExec(t, plain, "import subprocess; subprocess.run('true', shell=True)"); res.Err == nil || res.Err.Type != "PermissionError" {
 		t.Errorf("without Processes: %+v", res)
+	}
+}
+
+// looked tells when somebody asks how long to wait.
+type looked struct {
+	context.Context
+	at chan struct{}
+}
+
+func (l looked) Done() <-chan struct{} {
+	select {
+	case l.at <- struct{}{}:
+	default:
+	}
+	return l.Context.Done()
+}
+
+// TestAStrangersEndIsNotOurs: who waits for a warm process that another call
+// starts does not get the reason why that call was stopped.
+func TestAStrangersEndIsNotOurs(t *testing.T) {
+	stranger := errors.New("another user went away")
+	p := &parent{started: make(chan struct{}), err: stranger, stopped: true}
+	close(p.started)
+	b := sandboxed(t, &Sandboxed{Logger: slog.New(slog.DiscardHandler), parents: map[string]*parent{"key": p}})
+	told, at := make(chan error), make(chan struct{}, 1)
+	go func() {
+		_, err := b.parent(looked{t.Context(), at}, "key", sandbox.Python{Exe: "/no/python"}, nil, Limits{})
+		told <- err
+	}()
+	<-at
+	b.forgetParent("key", p)
+	if err := <-told; err == nil || errors.Is(err, stranger) {
+		t.Errorf("who waited got %v", err)
 	}
 }

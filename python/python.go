@@ -48,7 +48,8 @@ type Session interface {
 
 // Filer is an optional method set of a Session: the files of its output
 // folder. Names are relative with slashes; a name that leaves the folder is
-// an error. It must not be called while a snippet runs.
+// an error. It must not be called while a snippet runs. A WriteFile that is
+// stopped leaves the file cut short.
 type Filer interface {
 	Files(ctx context.Context) ([]strands.File, error)
 	ReadFile(ctx context.Context, name string) (io.ReadCloser, error)

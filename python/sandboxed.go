@@ -90,9 +90,10 @@ type Sandboxed struct {
 
 // parent is a warm process, or the start of one.
 type parent struct {
-	started chan struct{} // closed when zygote and err are set
+	started chan struct{} // closed when the others are set
 	zygote  *sandbox.Zygote
 	err     error
+	stopped bool // because the ctx of the one who started it ended
 }
 
 // Open implements Interpreter.
@@ -238,6 +239,7 @@ func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, p
 			p.err = errors.New("python: starting the warm process was given up")
 			b.warm(ctx, p, py, preload, first)
 			if p.err != nil {
+				p.stopped = ctx.Err() != nil
 				b.forgetParent(key, p)
 			}
 			return p, p.err
@@ -250,10 +252,9 @@ func (b *Sandboxed) parent(ctx context.Context, key string, py sandbox.Python, p
 		if p.err == nil {
 			return p, nil
 		}
-		if !errors.Is(p.err, context.Canceled) && !errors.Is(p.err, context.DeadlineExceeded) {
+		if !p.stopped {
 			return nil, p.err
 		}
-		// The one who started it was stopped, which is no reason for us.
 	}
 }
 
