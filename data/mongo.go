@@ -208,6 +208,9 @@ func (e *mongoEngine) find(ctx context.Context, in findInput, l table.Limits) (t
 	if in.Limit > 0 {
 		opts.SetLimit(in.Limit)
 	}
+	if err := e.known(ctx, in.Collection); err != nil {
+		return table.Table{}, err
+	}
 	cursor, err := e.db.Collection(in.Collection).Find(ctx, filter, opts)
 	if err != nil {
 		return table.Table{}, mongoError(err)
@@ -224,6 +227,9 @@ func (e *mongoEngine) aggregate(ctx context.Context, in aggregateInput, l table.
 	if stage := writingStage(doc.Pipeline); stage != "" && !e.write {
 		return table.Table{}, fmt.Errorf("the database is read-only: %s is refused", stage)
 	}
+	if err := e.known(ctx, in.Collection); err != nil {
+		return table.Table{}, err
+	}
 	cursor, err := e.db.Collection(in.Collection).Aggregate(ctx, doc.Pipeline)
 	if err != nil {
 		return table.Table{}, mongoError(err)
@@ -231,7 +237,21 @@ func (e *mongoEngine) aggregate(ctx context.Context, in aggregateInput, l table.
 	return e.read(ctx, cursor, l)
 }
 
-// writingStage finds a stage that writes, or runs JavaScript, at any depth.
+// known is an error for a collection that is not there: to MongoDB it is an
+// empty one.
+func (e *mongoEngine) known(ctx context.Context, name string) error {
+	there, err := e.db.ListCollectionNames(ctx, bson.D{{Key: "name", Value: name}})
+	if err != nil || len(there) > 0 {
+		return mongoError(err)
+	}
+	all, err := e.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	return missing(name, all)
+}
+
+// writingStage finds a stage that writes, at any depth.
 func writingStage(v any) string {
 	switch v := v.(type) {
 	case []bson.D:

@@ -279,6 +279,8 @@ func TestMongo(t *testing.T) {
 		t.Errorf("the profile is %q", got)
 	}
 	for name, c := range map[string]struct{ tool, input, says string }{
+		"missing":  {"find", `{"collection": "person"}`, `there is no table "person"; there are people`},
+		"nothing":  {"aggregate", `{"collection": "", "pipeline": []}`, `there is no table ""`},
 		"filter":   {"find", `{"collection": "people", "filter": [1]}`, "filter is no document"},
 		"operator": {"find", `{"collection": "people", "filter": {"a": {"$nope": 1}}}`, "$nope"},
 		"pipeline": {"aggregate", `{"collection": "people", "pipeline": {}}`, "pipeline is no list"},
