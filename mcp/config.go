@@ -157,11 +157,11 @@ func (t withHeader) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.RoundTripper.RoundTrip(req)
 }
 
-// httpClient is s.HTTPClient with s.Header.
-func (s *Server) httpClient() (*http.Client, error) {
+// httpClient is s.HTTPClient with s.Header, and where it is to go.
+func (s *Server) httpClient() (*http.Client, *url.URL, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		return nil, errors.New("the URL cannot be read") // it may hold a secret
+		return nil, nil, errors.New("the URL cannot be read") // it may hold a secret
 	}
 	client := new(http.Client)
 	if s.HTTPClient != nil {
@@ -174,7 +174,7 @@ func (s *Server) httpClient() (*http.Client, error) {
 		}
 		client.Transport = withHeader{base, u.Host, s.Header}
 	}
-	return client, nil
+	return client, u, nil
 }
 
 // place is a URL without what may be secret in it.

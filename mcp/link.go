@@ -3,8 +3,11 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -122,9 +125,13 @@ func (w *wire) cut() {
 // requests is a client's way to a server whose requests end with life: those
 // that the SDK sends while it closes a connection have no other end than a
 // limit of its own, one after the other.
+//
+// They get the query of home here, and not from the SDK: it may be a key, and
+// net/http's errors tell it.
 type requests struct {
 	base http.RoundTripper // nil = http.DefaultTransport
 	life context.Context
+	home *url.URL
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -132,23 +139,57 @@ func (r requests) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	forget := context.AfterFunc(r.life, cancel)
 	over := func() { forget(); cancel() }
-	resp, err := cmp.Or[http.RoundTripper](r.base, http.DefaultTransport).RoundTrip(req.WithContext(ctx))
+	req = req.WithContext(ctx)
+	if u := *req.URL; u.Host == r.home.Host && u.Path == r.home.Path && u.RawQuery == "" {
+		u.RawQuery = r.home.RawQuery
+		req.URL = &u
+	}
+	resp, err := cmp.Or[http.RoundTripper](r.base, http.DefaultTransport).RoundTrip(req)
 	if err != nil {
 		over()
 		return nil, err
 	}
-	resp.Body = body{resp.Body, over}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	resp.Body = &body{ReadCloser: resp.Body, over: over, stream: kind == "text/event-stream"}
 	return resp, nil
 }
 
-// body is that of an answer to one of requests.
+// maxMessage bounds a message of a server over HTTP: the SDK reads it whole,
+// before it looks at it.
+const maxMessage = 64 << 20
+
+// body is that of an answer to one of requests. It fails when a message is too
+// long; those of a stream end with a blank line.
 type body struct {
 	io.ReadCloser
-	over func()
+	over   func()
+	stream bool
+
+	size, line int // bytes of the message, and of its last line
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	for _, c := range p[:n] {
+		b.size++
+		switch {
+		case c == '\n' && b.line == 0 && b.stream:
+			b.size = 0
+		case c == '\n':
+			b.line = 0
+		case c != '\r':
+			b.line++
+		}
+		if b.size > maxMessage {
+			return 0, fmt.Errorf("the server sends a message of more than %d MB", maxMessage>>20)
+		}
+	}
+	return n, err
 }
 
 // Close implements io.Closer.
-func (b body) Close() error {
+func (b *body) Close() error {
 	defer b.over()
 	return b.ReadCloser.Close()
 }

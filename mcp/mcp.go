@@ -343,15 +343,17 @@ func (p *Provider) transport(life context.Context) (sdk.Transport, error) {
 	case s.Transport != nil:
 		return s.Transport()
 	case s.URL != "":
-		client, err := s.httpClient()
+		client, home, err := s.httpClient()
 		if err != nil {
 			return nil, err
 		}
-		client.Transport = requests{client.Transport, life}
+		client.Transport = requests{client.Transport, life, home}
+		bare := *home
+		bare.RawQuery = "" // requests adds it
 		if s.SSE {
-			return &sdk.SSEClientTransport{Endpoint: s.URL, HTTPClient: client}, nil
+			return &sdk.SSEClientTransport{Endpoint: bare.String(), HTTPClient: client}, nil
 		}
-		return &sdk.StreamableClientTransport{Endpoint: s.URL, HTTPClient: client}, nil
+		return &sdk.StreamableClientTransport{Endpoint: bare.String(), HTTPClient: client}, nil
 	}
 	cmd := exec.Command(p.s.Command[0], p.s.Command[1:]...)
 	cmd.Dir = p.s.Dir

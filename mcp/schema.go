@@ -3,6 +3,8 @@ package mcp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -24,6 +26,37 @@ func inOrder(schema any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	err = write(&b, v, nil)
 	return b.Bytes(), err
+}
+
+// inputSchema writes the input schema of a tool. What no provider takes is
+// mended, or an error: it would refuse every request that offers the tool.
+func inputSchema(schema any) (json.RawMessage, error) {
+	given, ok := schema.(map[string]any)
+	if !ok {
+		return nil, errors.New("it is no object")
+	}
+	object := maps.Clone(given)
+	for _, k := range []string{"type", "properties", "required"} {
+		if object[k] == nil {
+			delete(object, k)
+		}
+	}
+	if kind, ok := object["type"]; ok && kind != "object" {
+		return nil, fmt.Errorf("its type is %v, not object", kind)
+	}
+	object["type"] = "object"
+	if p, ok := object["properties"]; ok {
+		if _, ok := p.(map[string]any); !ok {
+			return nil, errors.New("its properties are no object")
+		}
+	}
+	if r, ok := object["required"]; ok {
+		list, ok := r.([]any)
+		if !ok || slices.ContainsFunc(list, func(e any) bool { _, ok := e.(string); return !ok }) {
+			return nil, errors.New("its required properties are no list of names")
+		}
+	}
+	return inOrder(object)
 }
 
 // write appends v; first are the keys to begin with, when it is an object.

@@ -28,13 +28,9 @@ func (p *Provider) tool(t *sdk.Tool) (*tool, error) {
 	if p.s.Prefix != "" {
 		name = p.s.Prefix + "_" + name
 	}
-	input, err := inOrder(t.InputSchema)
+	input, err := inputSchema(t.InputSchema)
 	if err != nil {
 		return nil, fmt.Errorf("its input schema: %w", err)
-	}
-	var object map[string]any
-	if json.Unmarshal(input, &object) != nil || object == nil {
-		return nil, errors.New("its input schema is no object")
 	}
 	spec := strands.ToolSpec{Name: mend(name), Description: t.Description, InputSchema: input}
 	if t.Description == "" {
