@@ -14,7 +14,7 @@ import (
 
 // cacheMagic names the form of the cache file; a change of the form, of the
 // tokeniser or of the stemmer changes it.
-const cacheMagic = "okf-index-3\n"
+const cacheMagic = "okf-index-4\n"
 
 // cache is what is kept of a bundle between programs: its concepts without
 // bodies, and the keyword index. A file whose size and time are those of the

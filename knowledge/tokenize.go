@@ -64,6 +64,10 @@ func isTermRune(r rune) bool {
 const maxTerm = 64
 
 func token(s string, yield func(string)) {
+	if strings.ContainsFunc(s, isUnspaced) {
+		unspaced(s, yield)
+		return
+	}
 	s = strings.TrimRight(strings.TrimLeft(s, ".'"), ".-'\\")
 	if s == "" || len(s) > maxTerm {
 		return
@@ -79,6 +83,40 @@ func token(s string, yield func(string)) {
 	yield(whole)
 	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(`_-.\`, r) }) {
 		word(part, yield)
+	}
+}
+
+// isUnspaced says of a letter that its language has no spaces between words.
+func isUnspaced(r rune) bool {
+	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) || r == 'ー'
+}
+
+// unspaced yields each two letters of what has no spaces, in place of words.
+func unspaced(s string, yield func(string)) {
+	for s != "" {
+		if n := strings.IndexFunc(s, isUnspaced); n != 0 {
+			if n < 0 {
+				n = len(s)
+			}
+			token(s[:n], yield)
+			s = s[n:]
+			continue
+		}
+		n := strings.IndexFunc(s, func(r rune) bool { return !isUnspaced(r) })
+		if n < 0 {
+			n = len(s)
+		}
+		run := s[:n]
+		s = s[n:]
+		_, first := utf8.DecodeRuneInString(run)
+		if first == len(run) {
+			yield(run)
+		}
+		for first < len(run) {
+			_, second := utf8.DecodeRuneInString(run[first:])
+			yield(run[:first+second])
+			run, first = run[first:], second
+		}
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/html/charset"
 
 	"github.com/strandsgo/strands/knowledge/internal/bundle"
 )
@@ -191,5 +194,18 @@ func (c *converter) file(name string) ([]byte, error) {
 	if int64(len(data)) > c.o.MaxFile {
 		return nil, fmt.Errorf("it has more than %d bytes", c.o.MaxFile)
 	}
-	return bytes.ToValidUTF8(data, []byte("\ufffd")), nil
+	return utf8Text(data), nil
+}
+
+// utf8Text is a text in UTF-8. Others say what they are by their first bytes or
+// in a <meta>, or are taken for Windows-1252.
+func utf8Text(data []byte) []byte {
+	if utf8.Valid(data) {
+		return data
+	}
+	encoding, _, _ := charset.DetermineEncoding(data, "")
+	if text, err := encoding.NewDecoder().Bytes(data); err == nil {
+		data = text
+	}
+	return bytes.ToValidUTF8(data, []byte("\ufffd"))
 }

@@ -105,6 +105,24 @@ func TestFolder(t *testing.T) {
 
 // TestSplit: a long file becomes a concept for each of its sections, and no
 // word is lost or doubled.
+// TestEncodings: the words of a file are kept, whatever it is written in.
+func TestEncodings(t *testing.T) {
+	const page = "<html><head><meta charset=%s><title>t</title></head><body><p>%s</p></body></html>"
+	b, _, _ := converted(t, wiki(t, map[string]string{
+		"latin.md": "Caf\xe9 \x80", "utf16.md": "\xff\xfeC\x00a\x00f\x00\xe9\x00 \x00\xac\x20", "utf8.md": "Café €",
+		"german.html": fmt.Sprintf(page, "iso-8859-1", "Caf\xe9 \x80"), "russian.html": fmt.Sprintf(page, "koi8-r", "\xf0\xf2\xe9\xf7\xe5\xf4"),
+	}), markup.Options{})
+	for _, c := range b.Concepts() {
+		want := "Café €"
+		if c.ID == "russian" {
+			want = "ПРИВЕТ"
+		}
+		if r, err := b.Read(c.ID, knowledge.ReadOptions{}); err != nil || !strings.Contains(r.Text, want) {
+			t.Errorf("%s: %q, %v", c.ID, r.Text, err)
+		}
+	}
+}
+
 func TestSplit(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("# Manual\n\nfirst0\n")
