@@ -81,7 +81,7 @@ func (r *run) recover(err error, recoveries *int) (bool, error) {
 	reduceErr := m.Reduce(r.ctx, c, err)
 	r.addUsage(Describe(r.model()).ID, c.Usage)
 	if reduceErr != nil {
-		return false, fmt.Errorf("strands: conversation manager: %w", errors.Join(reduceErr, err))
+		return false, fmt.Errorf("strands: conversation manager: %w (because of %w)", reduceErr, err)
 	}
 	if sizeOfMessages(c.Messages) >= size {
 		return false, fmt.Errorf("strands: the history could not be made shorter: %w", err)

@@ -40,7 +40,7 @@ type Runner interface {
 	Run(ctx context.Context, in Input) iter.Seq2[Event, error]
 }
 
-// AskFor asks for an answer of type T.
+// AskFor asks for an answer of type T, a struct: see OutputOf.
 func AskFor[T any](ctx context.Context, r Runner, prompt string) (T, error) {
 	in := Prompt(prompt)
 	in.Output = OutputOf[T]()
@@ -51,8 +51,8 @@ func AskFor[T any](ctx context.Context, r Runner, prompt string) (T, error) {
 	return decodeOutput[T](res)
 }
 
-// Extract asks for an answer of type T from what the session holds, with a
-// prompt that may be empty, and leaves the session as it is: no message is
+// Extract asks for an answer of type T, a struct, from what the session holds,
+// with a prompt that may be empty, and leaves the session as it is: no message is
 // added, no tool runs. Without a prompt and a history it is an *InputError, and
 // while tool calls wait for their results too. Hooks see a session of the same
 // id; what it uses counts in the session's Metrics.

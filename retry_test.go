@@ -3,6 +3,7 @@ package strands_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -245,4 +246,20 @@ func TestRecoveryCountsForTheLimits(t *testing.T) {
 		t.Errorf("%v after %d calls", err, len(m.seen))
 	}
 	valid(t, s)
+}
+
+// helpless is a conversation manager that fails.
+type helpless struct{ dear }
+
+var errHelpless = errors.New("nothing can go")
+
+func (helpless) Reduce(context.Context, *strands.Conversation, error) error { return errHelpless }
+
+func TestRecoveryThatFails(t *testing.T) {
+	overflow := &strands.ModelError{Kind: strands.ModelOverflow, Message: "too long"}
+	m := &script{turns: []turn{{err: overflow}}}
+	_, err := newAgent(t, strands.Config{Model: m, Conversation: helpless{}}).Ask(t.Context(), "go")
+	if !errors.Is(err, errHelpless) || !errors.Is(err, overflow) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
 }

@@ -95,6 +95,7 @@ func TestErrorsOfImitators(t *testing.T) {
 		"string":    {404, `{"error":"model 'm' not found"}`, strands.ModelNotFound, "not found"},
 		"quota":     {429, `{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`, strands.ModelAuth, "quota"},
 		"page":      {503, "<html><body>upstream</body></html>", strands.ModelTransient, "Service Unavailable"},
+		"long line": {200, "data: " + strings.Repeat("x", 33<<20), strands.ModelTransient, "a line that is too long"},
 		"plain":     {400, "no\nsuch thing", strands.ModelBadRequest, "no such thing"},
 		"late":      {200, "data: {\"error\":{\"code\":503,\"message\":\"Provider is down\"}}\n\n", strands.ModelTransient, "Provider is down"},
 		"late 3":    {200, `data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":"error"}]}` + "\n\n", strands.ModelTransient, "in the middle"},

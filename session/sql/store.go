@@ -92,7 +92,7 @@ func Open(ctx context.Context, name string) (*Store, error) {
 		if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code() == notADatabase || e.Code() == corrupt) {
 			err = &session.FileError{Path: s.place, Err: err}
 		}
-		return nil, errors.Join(fmt.Errorf("strands: open session database: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("strands: open session database %s: %w", s.place, err), db.Close())
 	}
 	return s, nil
 }

@@ -61,6 +61,10 @@ func TestBrokenDatabases(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	dir := t.TempDir()
+	if _, err := sql.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a folder: %v", err)
+	}
 	path := filepath.Join(t.TempDir(), "notes.db")
 	text := []byte(strings.Repeat("These are my notes, and no database. ", 100))
 	if err := os.WriteFile(path, text, 0o600); err != nil {

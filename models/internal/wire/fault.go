@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,6 +117,8 @@ func (c *Call) describe(err error) string {
 		return fmt.Sprintf("no such host %q; check the base URL and the network", dns.Name)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
 		return "the connection broke before the reply was complete: " + err.Error()
+	case errors.Is(err, bufio.ErrTooLong):
+		return "the server sent a line that is too long to be an event"
 	case errors.As(err, &syntax):
 		return "the server sent broken JSON: " + plain(err.Error())
 	}
