@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -372,8 +373,36 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 }
 
+// TestDescriptorsOnTheirWay: a session that sends itself descriptors and takes
+// none keeps no other from being opened or copied.
+func TestDescriptorsOnTheirWay(t *testing.T) {
+	z := start(t, Config{Level: LevelNamespaces})
+	hostile := fork(t, z, SessionConfig{})
+	sent := hostile.run(t, `
+import array, socket
+pairs, sent = [], 0
+try:
+    while sent < 100_000:
+        pairs.append(socket.socketpair())
+        for _ in range(4):
+            fds = array.array("i", [pairs[0][0].fileno()] * 253)
+            pairs[-1][0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+            sent += 253
+except OSError: pass
+print(sent)`)
+	if n, err := strconv.Atoi(strings.TrimSpace(sent)); err != nil || n <= 256 {
+		t.Fatalf("%q descriptors are on their way, which proves nothing", sent)
+	}
+	for range 3 { // one of them is opened before there is a spare keeper
+		b := fork(t, z, SessionConfig{})
+		if got := b.run(t, "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))"); got != "(256, 256)\n" {
+			t.Errorf("descriptors are limited to %q", got)
+		}
+	}
+}
+
 // ordinaryTests are those that mean something else for an ordinary user.
-var ordinaryTests = []string{"TestUntoldEnd",
+var ordinaryTests = []string{"TestUntoldEnd", "TestDescriptorsOnTheirWay",
 	"TestSession", "TestAttacks", "TestLimitsKeepState", "TestThreadLimitsAreOfOneSession", "TestCPULimitEndsTheSession",
 	"TestSignalsStayInside", "TestReport", "TestBinds", "TestPreload", "TestEnvironmentIsFixed", "TestInterruptAndCPU", "TestExit", "TestNothingLeaks",
 	"TestKilledZygoteEndsItsSessions", "TestKilledProgramLeavesNothing", "TestLiveFork", "TestUninvitedForks",

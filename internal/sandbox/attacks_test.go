@@ -219,6 +219,12 @@ escaped()`},
 call("capset", struct.pack("Ii", 0x20080522, 0), struct.pack("6I", 0x200000, 0x200000, 0, 0, 0, 0)); escaped()`},
 
 	// The terminal, the channel, the neighbours.
+	{name: "queue signals, which count for the user", code: `
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN + 3])
+for _ in range(3000): os.kill(os.getpid(), signal.SIGRTMIN + 3)
+queued = 0
+while signal.sigtimedwait([signal.SIGRTMIN + 3], 0): queued += 1
+if queued > 2000: escaped()`},
 	{name: "open a terminal", code: `os.openpty(); escaped()`},
 	{name: "take a handle of the host from the channel", code: `
 s = socket.socket(fileno=os.dup(3))

@@ -15,6 +15,7 @@ import _sandbox_landlock as landlock
 import _sandbox_root as root
 
 UID = 1000  # inside the user namespace of a session
+SIGNALS = 1024  # that a session may have waiting
 MIB = 1 << 20
 
 _TMPFS = kernel.NOSUID | kernel.NODEV | kernel.NOEXEC
@@ -86,9 +87,9 @@ def _own_user_namespace() -> None:
 def _set_limits(limits: "dict[str, int]", filtered: bool) -> None:
     for resource in (kernel.RLIMIT_CORE, kernel.RLIMIT_MEMLOCK, kernel.RLIMIT_MSGQUEUE):
         kernel.set_limit(resource, 0)
+    kernel.set_limit(kernel.RLIMIT_SIGPENDING, min(SIGNALS, kernel.hard_limit(kernel.RLIMIT_SIGPENDING)))
     wanted = [
         (kernel.RLIMIT_CPU, limits["cpu"]),
-        (kernel.RLIMIT_NOFILE, limits["open_files"]),
         (kernel.RLIMIT_NPROC, limits["threads"]),
         (kernel.RLIMIT_AS, limits["memory"]),
     ]
@@ -97,6 +98,13 @@ def _set_limits(limits: "dict[str, int]", filtered: bool) -> None:
     for resource, value in wanted:
         if value > 0:
             kernel.set_limit(resource, value)
+
+
+def limit_descriptors(limits: "dict[str, int]") -> None:
+    """The last limit, for when no descriptor is sent any more: the kernel also holds it against those on their way between
+    all processes of a user, and the sessions of an ordinary user are all his."""
+    if limits["open_files"] > 0:
+        kernel.set_limit(kernel.RLIMIT_NOFILE, limits["open_files"])
 
 
 def _rules(config: "dict[str, Any]", session: "dict[str, Any]") -> "list[tuple[str, int]]":

@@ -22,7 +22,7 @@ SET_NO_NEW_PRIVS, CAP_AMBIENT, CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 
 # setrlimit(2)
 RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC = 0, 1, 4, 6
-RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_MSGQUEUE = 7, 8, 9, 12
+RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE = 7, 8, 9, 11, 12
 
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0x80000
@@ -124,6 +124,12 @@ def set_host_name(name: str) -> None:
 def set_limit(resource: int, value: int) -> None:
     limit = struct.pack("=QQ", value, value)
     check(_libc.setrlimit(ctypes.c_int(resource), ctypes.c_char_p(limit)), f"limiting resource {resource}")
+
+
+def hard_limit(resource: int) -> int:
+    limit = ctypes.create_string_buffer(16)
+    check(_libc.getrlimit(resource, limit), f"reading the limit of resource {resource}")
+    return struct.unpack("=QQ", limit.raw)[1]
 
 
 def become(uid: int, gid: int) -> None:

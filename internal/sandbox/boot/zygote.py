@@ -219,6 +219,7 @@ class Zygote:
             faulthandler.enable(2)
             _hand_over(answer, listener)
             if "ready" in answer:
+                confine.limit_descriptors(session["limits"])
                 self.entry(CONTROL)
                 code = 0
         except BaseException:
@@ -285,6 +286,7 @@ def main(config: "Frame", define: "Callable[[str, str], ModuleType]") -> None:
     kernel.NUMBERS.update(config["numbers"])
     kernel.close_from(CONTROL + 1 + len(config["cgroups"]))  # what the host did not mean to pass on
     kernel.set_name("python-zygote")
+    kernel.set_limit(kernel.RLIMIT_NOFILE, kernel.hard_limit(kernel.RLIMIT_NOFILE))  # see confine.limit_descriptors
     config["filter"]["code"] = base64.b64decode(config["filter"]["code"])
     try:
         try:
