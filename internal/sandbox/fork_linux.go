@@ -352,8 +352,8 @@ func (z *Zygote) checkBinds(binds []Bind) ([]Bind, error) {
 func (z *Zygote) checkMemory(l Limits) error {
 	const mib = 1 << 20
 	if need := z.size + 16*mib; l.Memory > 0 && l.Memory < need {
-		return fmt.Errorf("sandbox: a memory limit of %d MiB is too low: the interpreter with what is preloaded needs %d MiB",
-			l.Memory/mib, need/mib)
+		return fmt.Errorf("sandbox: a memory limit of %.4g MiB is too low: the interpreter with what is preloaded needs %d MiB",
+			float64(l.Memory)/mib, (need+mib-1)/mib)
 	}
 	return nil
 }
