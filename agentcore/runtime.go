@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -30,7 +31,11 @@ type RuntimeConfig struct {
 	MaxBody     int64         // bytes of a request; 0 = 100 MB, AgentCore's own limit
 	MaxSessions int           // open at once; 0 = 1,000
 	IdleTimeout time.Duration // after which a session is closed; 0 = 15 min, as AgentCore does
-	Logger      *slog.Logger  // nil = slog.Default()
+	// Hosts are names, beside loopback ones, that requests may be addressed to
+	// when Serve listens on a loopback address. A browser led there by a
+	// hostile name server sends that name.
+	Hosts  []string
+	Logger *slog.Logger // nil = slog.Default()
 }
 
 // Runtime is an http.Handler that serves an agent. Each session header is a
@@ -117,7 +122,11 @@ func (r *Runtime) Serve(ctx context.Context, addr string, grace time.Duration) e
 		return err
 	}
 	r.cfg.Logger.Info("serving", "address", l.Addr().String())
-	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(r.cfg.Logger.Handler(), slog.LevelWarn)}
+	var handler http.Handler = r
+	if at, ok := l.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		handler = http.HandlerFunc(r.serveOurName)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(r.cfg.Logger.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {
@@ -133,6 +142,15 @@ func (r *Runtime) Serve(ctx context.Context, addr string, grace time.Duration) e
 		<-failed
 	}
 	return errors.Join(err, r.Close())
+}
+
+// serveOurName refuses names that lead here by somebody else's name server.
+func (r *Runtime) serveOurName(w http.ResponseWriter, req *http.Request) {
+	if !isOurName(req.Host, r.cfg.Hosts) {
+		r.fail(w, known(req), &problem{http.StatusForbidden, "Unknown host", fmt.Sprintf("this server does not go by the name %.100q", req.Host)})
+		return
+	}
+	r.ServeHTTP(w, req)
 }
 
 // endTalks waits for the turns of WebSockets.

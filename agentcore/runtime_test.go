@@ -407,6 +407,47 @@ func TestBrowsersOfOthersAreRefused(t *testing.T) {
 	}
 }
 
+// TestServeKnowsItsNames: a page of evil.example, whose name server says that
+// this is 127.0.0.1, is of the same origin to a browser.
+func TestServeKnowsItsNames(t *testing.T) {
+	agent, err := strands.New(strands.Config{Model: &counter{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, lines := newLog()
+	runtime := agentcore.NewRuntime(agentcore.RuntimeConfig{Agent: agent, Logger: log, Hosts: []string{"agent.example.org"}})
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- runtime.Serve(ctx, "127.0.0.1:0", time.Minute) }()
+	addr := <-lines
+	_, port, _ := strings.Cut(addr, ":")
+	for host, want := range map[string]int{
+		addr: http.StatusOK, "localhost:" + port: http.StatusOK, "[::1]:" + port: http.StatusOK, "agent.example.org": http.StatusOK,
+		"evil.example:" + port: http.StatusForbidden, "127.0.0.1.evil.example": http.StatusForbidden, "10.0.0.1": http.StatusForbidden,
+	} {
+		for method, path := range map[string]string{http.MethodPost: "/invocations", http.MethodGet: "/ping"} {
+			req, err := http.NewRequest(method, "http://"+addr+path, strings.NewReader(`{"prompt":"hi"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			req.Header.Set("Origin", "http://"+host)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%s %s at %s is answered with %d, want %d", method, path, host, res.StatusCode, want)
+			}
+		}
+	}
+	stop()
+	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
+
 // A turn over a WebSocket is finished too, and who only listens is told.
 func TestServeFinishesTalks(t *testing.T) {
 	release, entered := make(chan struct{}), make(chan struct{})

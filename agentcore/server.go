@@ -314,16 +314,20 @@ func (s *Server) checkHost(r *http.Request) error {
 	if len(s.keys) > 0 {
 		return nil // a page in a browser cannot sign
 	}
-	host := r.Host
+	if !isOurName(r.Host, s.cfg.Hosts) {
+		return denied("this server does not go by the name %.100q", r.Host)
+	}
+	return nil
+}
+
+// isOurName says whether a request's host is a loopback one, or one of others.
+func isOurName(host string, others []string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	host = strings.Trim(host, "[]")
 	ip, err := netip.ParseAddr(host)
-	if host == "localhost" || (err == nil && ip.IsLoopback()) || slices.Contains(s.cfg.Hosts, host) {
-		return nil
-	}
-	return denied("this server does not go by the name %.100q", host)
+	return host == "localhost" || (err == nil && ip.IsLoopback()) || slices.Contains(others, host)
 }
 
 // bodyTime is how long the body of a request may take to come: who announces

@@ -21,6 +21,7 @@ type serveFlags struct {
 	idle     time.Duration
 	sessions int
 	body     size
+	hosts    []string
 }
 
 func newServe(ctl *interrupts) *cobra.Command {
@@ -50,6 +51,7 @@ func newServe(ctl *interrupts) *cobra.Command {
 	fs.DurationVar(&f.grace, "grace", 30*time.Second, "how long answers may go on after SIGTERM or Ctrl-C")
 	fs.DurationVar(&f.idle, "idle-timeout", 15*time.Minute, "after which a conversation that nobody uses is closed")
 	fs.IntVar(&f.sessions, "max-sessions", 1000, "conversations open at once")
+	fs.StringSliceVar(&f.hosts, "host", nil, "names beside loopback ones that requests may be addressed to when it listens on a loopback address")
 	fs.Var(&f.body, "max-body", "size of a request, like 1M (default 100M)")
 	return cmd
 }
@@ -84,7 +86,7 @@ func (f *serveFlags) serve(ctl *interrupts, cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, t.close()) }()
 	errOut := cmd.ErrOrStderr()
 	r := agentcore.NewRuntime(agentcore.RuntimeConfig{
-		Agent: t.agent, MaxBody: int64(f.body), MaxSessions: f.sessions, IdleTimeout: f.idle,
+		Agent: t.agent, MaxBody: int64(f.body), MaxSessions: f.sessions, IdleTimeout: f.idle, Hosts: f.hosts,
 		Logger: slog.New(agentLog{warnings{errOut}}),
 	})
 	if err := r.Serve(ctl.ctx, f.address, f.grace); err != nil {
