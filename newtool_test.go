@@ -174,7 +174,8 @@ func TestInvalidInputNamesTheProperty(t *testing.T) {
 	tool := strands.NewTool("all", "", func(_ context.Context, in everything) (string, error) { ran = true; return "ok", nil })
 	for name, c := range map[string]struct{ input, want string }{
 		"wrong type":      {strings.Replace(validInput, `"count":3`, `"count":"x"`, 1), `invalid input: count: x has type "string", want "integer"`},
-		"out of range":    {strings.Replace(validInput, `"count":3`, `"count":300`, 1), `invalid input: count: 300`},
+		"out of range":    {strings.Replace(validInput, `"count":3`, `"count":300`, 1), `invalid input: count: 300 is greater than 127`},
+		"null":            {strings.Replace(validInput, `"count":3`, `"count":null`, 1), `invalid input: count: it has type "null", want "integer"`},
 		"deep":            {strings.Replace(validInput, `{"name":"b"}`, `{"name":7}`, 1), `invalid input: tree.children[].name: 7 has type "integer", want "string"`},
 		"missing":         {strings.Replace(validInput, `"zebra":"grevy",`, ``, 1), `invalid input: missing ["zebra"]`},
 		"deep missing":    {strings.Replace(validInput, `{"name":"b"}`, `{}`, 1), `invalid input: tree.children[]: missing ["name"]`},

@@ -269,7 +269,10 @@ func plainNumbers(v any) any {
 	return v
 }
 
-var validating = regexp.MustCompile(`^validating (\S+): `)
+var (
+	validating = regexp.MustCompile(`^validating (\S+): `)
+	compared   = regexp.MustCompile(`^(-?\d+)/1 is (.*?)(?:\.0+)?$`) // 256/1 is greater than 255.000000
+)
 
 // readableError turns the validator's chain of schema pointers into the path
 // of the property that is wrong.
@@ -295,6 +298,8 @@ func readableError(err error) error {
 	}
 	detail = strings.Replace(detail, "missing properties: ", "missing ", 1)
 	detail = strings.Replace(detail, "unexpected additional properties", "unexpected", 1)
+	detail = strings.Replace(detail, "<invalid reflect.Value> has", "it has", 1)
+	detail = compared.ReplaceAllString(detail, "$1 is $2")
 	if path == "" {
 		return errors.New("invalid input: " + detail)
 	}
