@@ -213,6 +213,30 @@ func TestKeeperNamesAndSizes(t *testing.T) {
 	}
 }
 
+// TestDirectoryTakesAnyName: no file is in the way of another, and a name may be
+// as long as the file system allows.
+func TestDirectoryTakesAnyName(t *testing.T) {
+	d := &artifact.Directory{Dir: t.TempDir()}
+	long := strings.Repeat("x", 255)
+	for _, name := range []string{"data.csv.part", "data.csv", long, "in/" + long, "data.csv"} {
+		if _, err := d.Put(t.Context(), "run", strands.Artifact{Name: name}, strings.NewReader(name)); err != nil {
+			t.Error(err)
+		}
+	}
+	var files []string
+	err := filepath.WalkDir(filepath.Join(d.Dir, "run"), func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files = append(files, string(text))
+		return err
+	})
+	if got := strings.Join(files, " "); err != nil || got != "data.csv data.csv.part in/"+long+" "+long {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestDirectoryStaysInside(t *testing.T) {
 	dir := t.TempDir()
 	d := &artifact.Directory{Dir: filepath.Join(dir, "in")}

@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -50,8 +51,8 @@ func write(root *os.Root, name string, data io.Reader) error {
 			return err
 		}
 	}
-	part := name + ".part"
-	f, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	part := filepath.Join(filepath.Dir(name), ".strands-"+rand.Text()) // nobody's name, and never too long
+	f, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

@@ -144,6 +144,9 @@ func (b *Bucket) Put(ctx context.Context, run string, a strands.Artifact, data i
 func (b *Bucket) life(ctx context.Context) (expires time.Time, life time.Duration, err error) {
 	now := time.Now().Truncate(time.Second)
 	life = cmp.Or(b.Expiry, defaultExpiry)
+	if b.creds == nil {
+		return time.Time{}, 0, errors.New("there are no credentials to sign it with")
+	}
 	creds, err := b.creds.Retrieve(ctx)
 	if err != nil {
 		return time.Time{}, 0, err

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -205,6 +206,47 @@ func TestBucketCopiesBigObjects(t *testing.T) {
 	full := errors.New("disk full")
 	if _, err := b.Copy(t.Context(), "in/big.bin", failing{full}, big); !errors.Is(err, full) {
 		t.Errorf("a writer that fails: %v", err)
+	}
+}
+
+// A server that starts again at the beginning, or does not say how much there
+// is, is no reason for other bytes than the object's.
+func TestBucketCopiesFromOddServers(t *testing.T) {
+	const text = "the whole object"
+	for name, c := range map[string]struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+	}{
+		"starts again": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+			if r.Header.Get("Range") == "" {
+				io.WriteString(w, text[:5])
+				w.(http.Flusher).Flush()
+				panic(http.ErrAbortHandler)
+			}
+			io.WriteString(w, text)
+		}},
+		"no length": {func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+		}},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(c.answer))
+		b := &s3.Bucket{Name: bucket, Endpoint: server.URL, AWS: config()}
+		var out bytes.Buffer
+		if _, err := b.Copy(t.Context(), "x", &out, 1<<20); err == nil || !strings.Contains(err.Error(), "which part of the object") || !strings.HasPrefix(text, out.String()) {
+			t.Errorf("%s: %q, %v", name, &out, err)
+		}
+		server.Close()
+	}
+}
+
+// Without credentials a link cannot be signed; what can be had is the error.
+func TestBucketWithoutCredentials(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	b := &s3.Bucket{Name: bucket, Endpoint: server.URL, AWS: &aws.Config{Region: "us-east-1"}}
+	if _, err := b.Put(t.Context(), "run", strands.Artifact{Name: "x", Size: 1}, strings.NewReader("x")); err == nil || !strings.Contains(err.Error(), "no credentials") {
+		t.Error(err)
 	}
 }
 

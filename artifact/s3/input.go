@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,8 +49,12 @@ func (b *Bucket) Copy(ctx context.Context, key string, w io.Writer, limit int64)
 		if err != nil {
 			return n, b.failure("reading", key, err)
 		}
-		if size < 0 {
-			tag, size = out.ETag, aws.ToInt64(out.ContentLength)
+		if size < 0 && out.ContentLength != nil {
+			tag, size = out.ETag, *out.ContentLength
+		}
+		// Not every server that calls itself S3's equal is.
+		if size < 0 || n > 0 && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", n)) {
+			return n, errors.Join(b.failure("reading", key, errors.New("the server does not say which part of the object it sends")), out.Body.Close())
 		}
 		if size > limit {
 			return 0, errors.Join(fmt.Errorf("artifact/s3: s3://%s/%s has %d bytes, and there is room for %d", b.Name, key, size, limit), out.Body.Close())
