@@ -78,6 +78,7 @@ func New(cfg Config) *Model {
 	cfg.Extra, cfg.Headers = maps.Clone(cfg.Extra), maps.Clone(cfg.Headers)
 	m := &Model{cfg: cfg, wire: wire.Provider{Name: "anthropic", Model: cfg.Model, IdleTimeout: cfg.IdleTimeout, Hints: hints}}
 	server, ok := wire.FindServer(cfg.BaseURL, cfg.APIKey, defaultURL, "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
+	m.wire.Key = server.Key
 	switch {
 	case !ok:
 		m.wire.Invalid = m.wire.Refuse("the base URL %q is not one; it looks like %s", server.URL, defaultURL)

@@ -83,6 +83,7 @@ func New(cfg Config) *Model {
 	}}
 	var ok bool
 	m.server, ok = wire.FindServer(cfg.BaseURL, cfg.APIKey, defaultURL, "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+	m.wire.Key = m.server.Key
 	switch {
 	case !ok:
 		m.wire.Invalid = m.wire.Refuse("the base URL %q is not one; it looks like %s", m.server.URL, defaultURL)

@@ -89,6 +89,7 @@ func New(cfg Config) *Model {
 	if u, err := url.Parse(m.url); err == nil && u.Hostname() == "ollama.com" && u.Scheme == "https" {
 		m.key = cmp.Or(m.key, os.Getenv("OLLAMA_API_KEY"))
 	}
+	m.wire.Key = m.key
 	return m
 }
 

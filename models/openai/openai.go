@@ -75,7 +75,7 @@ func New(cfg Config) *Model {
 	cfg.Extra, cfg.Headers = maps.Clone(cfg.Extra), maps.Clone(cfg.Headers)
 	m := &Model{cfg: cfg, wire: wire.Provider{Name: "openai", Model: cfg.Model, IdleTimeout: cfg.IdleTimeout, Hints: hints}}
 	server, ok := wire.FindServer(cfg.BaseURL, cfg.APIKey, defaultURL, "OPENAI_BASE_URL", "OPENAI_API_KEY")
-	m.openAI = server.Home
+	m.openAI, m.wire.Key = server.Home, server.Key
 	switch {
 	case !ok:
 		m.wire.Invalid = m.wire.Refuse("the base URL %q is not one; it looks like %s", server.URL, defaultURL)

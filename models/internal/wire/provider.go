@@ -14,6 +14,7 @@ import (
 // once there are calls.
 type Provider struct {
 	Name, Model string
+	Key         string                            // cut out of answers that report an error: some tell what they were sent
 	IdleTimeout time.Duration                     // how long the server may be silent; 0 = IdleTimeout, negative = for ever
 	Hints       map[strands.ModelErrorKind]string // what the user can do about a kind of error
 	Invalid     error                             // why no call can be made
