@@ -39,6 +39,7 @@ type configuration struct {
 	OutputLimit int             `json:"output_limit"`
 	ValueLimit  int             `json:"value_limit"`
 	SpoolLimit  int             `json:"spool_limit"`
+	FileLimit   int64           `json:"file_limit"` // of one that is handed out; 0 = none
 	WorkDir     string          `json:"workdir"`
 	Init        []string        `json:"init"`
 	Modules     []moduleConfig  `json:"modules"`
@@ -133,7 +134,7 @@ func newSession(o Options, guard bool) (*session, error) {
 	s.config = configuration{
 		Version: protocolVersion, Guard: guard, Figures: !o.NoFigures,
 		Libraries:   slices.Concat(HarmlessLibraries, o.Libraries),
-		OutputLimit: output, ValueLimit: min(output, 1<<20), SpoolLimit: spoolLimit,
+		OutputLimit: output, ValueLimit: min(output, 1<<20), SpoolLimit: spoolLimit, FileLimit: max(0, o.Limits.Disk),
 		Init: append([]string{}, o.InitializationCode...), Modules: modules, Namespaces: []namespaceJSON{},
 	}
 	if f := o.Fixed; f != nil {

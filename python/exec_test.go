@@ -2,6 +2,8 @@ package python
 
 import (
 	"context"
+	"io"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +23,30 @@ func TestExecSmoke(t *testing.T) {
 	res := mustExec(t, s, "x = 6\nprint('hi')\nx * 7")
 	if res.Stdout != "hi\n" || res.Value != "42" || res.Err != nil {
 		t.Fatalf("%+v", res)
+	}
+}
+
+// TestAFileThatIsTooLarge: one that takes no room, such as a map of memory that
+// is mostly empty, can be larger than the disk. It is an error and no more.
+func TestAFileThatIsTooLarge(t *testing.T) {
+	s := openExec(t, Options{Limits: Limits{Disk: 1 << 20}})
+	res := mustExec(t, s, "x = 1\nwith open('sparse', 'wb') as f: f.truncate(3 << 20)\nwith open('fits', 'wb') as f: f.truncate(1 << 20)")
+	if len(res.Files) != 2 {
+		t.Fatalf("%+v", res)
+	}
+	if _, err := s.(Filer).ReadFile(t.Context(), "sparse"); err == nil || !strings.Contains(err.Error(), "it has 3145728 bytes, and at most 1048576") {
+		t.Errorf("reading it: %v", err)
+	}
+	r, err := s.(Filer).ReadFile(t.Context(), "fits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if n, err := io.Copy(io.Discard, r); n != 1<<20 || err != nil {
+		t.Errorf("what fits has %d bytes, %v", n, err)
+	}
+	if res := mustExec(t, s, "x"); res.Value != "1" {
+		t.Errorf("the state is lost: %+v", res)
 	}
 }
 

@@ -238,16 +238,34 @@ not json
 {"code": "1/0"}
 {"reset": true}
 {"code": "x"}
+{"code": "x = 1"} {"code": "x = 2"}
 `}.run(t)
 	lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
-	if r.code != 0 || len(lines) != 7 {
+	if r.code != 0 || len(lines) != 8 {
 		t.Fatalf("exit code %d, %d answers:\n%s\n%s", r.code, len(lines), r.stdout, r.stderr)
 	}
-	want := []string{`"error":null`, `"value":"21"`, "RequestError", "RequestError", "ZeroDivisionError", `{"reset":true}`, "NameError"}
+	want := []string{`"error":null`, `"value":"21"`, "RequestError", "RequestError", "ZeroDivisionError", `{"reset":true}`, "NameError", "more follows"}
 	for i, w := range want {
 		if !strings.Contains(lines[i], w) {
 			t.Errorf("answer %d: %s, want %s", i+1, lines[i], w)
 		}
+	}
+}
+
+// TestExecSessionFileNotHandedOut: it is told, and the session goes on.
+func TestExecSessionFileNotHandedOut(t *testing.T) {
+	got := session(t, []string{"--isolation", "none"},
+		`{"code": "x = 6\nwith open('sparse', 'wb') as f: f.truncate(257 << 20)"}`, `{"code": "x * 7"}`)
+	if !strings.Contains(got[0], "fetching sparse from the session") || !strings.Contains(got[1], `"value":"42"`) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestExecSessionLongLine: what cannot be read is the end, with the reason.
+func TestExecSessionLongLine(t *testing.T) {
+	r := call{args: []string{"exec", "--session"}, stdin: "{\"code\": \"1\"}\n" + strings.Repeat(" ", 17<<20) + "\n"}.run(t)
+	if r.code != 2 || !strings.Contains(r.stdout, `"value":"1"`) || !strings.Contains(r.stderr, "more than 16 MiB") {
+		t.Errorf("exit code %d, %s\n%s", r.code, r.stdout, r.stderr)
 	}
 }
 

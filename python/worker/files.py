@@ -48,10 +48,11 @@ def mime(name: str) -> str:
 
 
 class Folder:
-    """The output folder of a session."""
+    """The output folder of a session. Files of more than limit bytes are not handed out; 0 = any are."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, limit: int = 0) -> None:
         self._path = os.path.abspath(path)
+        self._limit = limit
         self._known: dict[str, tuple[int, int, int]] = {}
         self._folders: dict[str, int] = {}  # with the time of change at which nothing can be missed
         self._upload = -1
@@ -161,8 +162,13 @@ class Folder:
     def read(self, name: str, size: int) -> Iterator[bytes]:
         """The bytes of a file, in pieces of at most size."""
         fd = self._open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0), False)
+        sent = 0
         try:
             while data := os.read(fd, size):
+                sent += len(data)
+                whole = max(sent, os.fstat(fd).st_size)
+                if 0 < self._limit < whole:
+                    raise ValueError(f"it has {whole} bytes, and at most {self._limit} can be handed out")
                 yield data
         finally:
             os.close(fd)

@@ -76,7 +76,7 @@ class _Session:
         self._calls = Calls(link, self._interrupts, self._output)
         self._sources = cells.Sources()
         self._cells = cells.Cells(self._guard, self._sources)
-        self._folder = Folder(self._workdir)
+        self._folder = Folder(self._workdir, _number(config, "file_limit", 0))
         self._descriptors = leftovers.Descriptors(fd)
         self._figures = bool(config.get("figures"))
         if self._figures:

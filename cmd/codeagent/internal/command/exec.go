@@ -277,26 +277,46 @@ func save(ctx context.Context, sess python.Session, folder *show.Folder, res *py
 	return saveFiles(ctx, sess, folder, res, func(string) {})
 }
 
+// saveFiles saves what can be had: code may have taken a file away again, or
+// closed it, which is told and no reason to end.
 func saveFiles(ctx context.Context, sess python.Session, folder *show.Folder, res *python.Result, saved func(path string)) error {
 	filer, ok := sess.(python.Filer)
 	if !ok || res == nil || res.StateLost {
 		return nil
 	}
-	for i, f := range res.Files {
+	var kept []strands.File
+	for _, f := range res.Files {
 		path, err := saveFile(ctx, filer, folder, f.Name)
+		if _, ok := errors.AsType[*unfetched](err); ok && ctx.Err() == nil {
+			res.Warnings = append(res.Warnings, err.Error())
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		res.Files[i].Name = path
+		f.Name = path
+		kept = append(kept, f)
 		saved(path)
 	}
+	res.Files = kept
 	return nil
 }
+
+// unfetched is a file that the session does not give.
+type unfetched struct {
+	name string
+	err  error
+}
+
+func (e *unfetched) Error() string {
+	return fmt.Sprintf("fetching %s from the session: %v", e.name, e.err)
+}
+func (e *unfetched) Unwrap() error { return e.err }
 
 func saveFile(ctx context.Context, filer python.Filer, folder *show.Folder, name string) (path string, err error) {
 	r, err := filer.ReadFile(ctx, name)
 	if err != nil {
-		return "", fmt.Errorf("fetching %s from the session: %w", name, err)
+		return "", &unfetched{name, err}
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	return folder.File(name, r)

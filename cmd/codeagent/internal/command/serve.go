@@ -72,6 +72,9 @@ func (s *serving) answer(line []byte) (any, error) {
 	if err := dec.Decode(&r); err != nil {
 		return refuse("%s: %v", lineForm, err), nil
 	}
+	if rest, err := io.ReadAll(dec.Buffered()); err != nil || len(bytes.TrimSpace(rest)) > 0 {
+		return refuse("one object a line, but more follows: %.40q", bytes.TrimSpace(rest)), nil
+	}
 	sess, ok := s.sessions[r.Session]
 	wants := 0
 	for _, asked := range []bool{r.Code != nil, r.Reset, r.Fork, r.Undo, r.Close} {
@@ -143,6 +146,10 @@ func lines(ctx context.Context, in io.Reader) func(func([]byte, error) bool) {
 			select {
 			case r := <-reads:
 				if r.err == io.EOF {
+					return
+				}
+				if errors.Is(r.err, bufio.ErrTooLong) {
+					yield(nil, usagef("a line of standard input has more than %d MiB: write what is large into a file", maxLine>>20))
 					return
 				}
 				if r.err != nil {
