@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func (c *Call) Fail(err error, f Fault) error {
 	}
 	if me.RetryAfter == 0 {
 		me.RetryAfter = retryAfter(c.header, time.Now())
+	}
+	if me.Kind == "" && neverMet(err) {
+		me.Kind = strands.ModelBadRequest
 	}
 	if me.Kind == "" {
 		me.Kind = kindOfStatus(c.status)
@@ -123,6 +127,13 @@ func (c *Call) describe(err error) string {
 		return "the server sent broken JSON: " + plain(err.Error())
 	}
 	return plain(err.Error())
+}
+
+// neverMet says whether the two sides will never agree on a connection: to try
+// again takes minutes and ends the same.
+func neverMet(err error) bool {
+	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	return unverified || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // innermost says what failed without the SDKs' tale of how they came there.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -281,5 +282,24 @@ func TestNonsense(t *testing.T) {
 		return nil, w.Send(&strands.Delta{Text: "x"})
 	}) {
 		panic("mine")
+	}
+}
+
+// TestNeverMet: a certificate that nobody vouches for, and a server that
+// speaks no TLS, stay so.
+func TestNeverMet(t *testing.T) {
+	quiet := log.New(io.Discard, "", 0) // they complain, too
+	secure, plain := httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
+	secure.Config.ErrorLog, plain.Config.ErrorLog = quiet, quiet
+	secure.StartTLS()
+	plain.Start()
+	defer secure.Close()
+	defer plain.Close()
+	for url, want := range map[string]string{
+		secure.URL: "certificate", strings.Replace(plain.URL, "http:", "https:", 1): "HTTP response to HTTPS client",
+	} {
+		if me := ask(t, url); me.Temporary() || !strings.Contains(me.Message, want) {
+			t.Errorf("%s: %v", url, me)
+		}
 	}
 }
