@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -34,7 +35,45 @@ func OpenMySQL(ctx context.Context, address string, o Options) (*Store, error) {
 		tables:  mysqlTables, columns: mysqlColumns, failure: mysqlError,
 		begin: func(ctx context.Context, c *sql.Conn) (tx, error) { return mysqlBegin(ctx, c, o.Write) },
 	}
+	if !o.Write {
+		e.refuse = mysqlReads
+	}
 	return New(ctx, e, nameOf(o, cfg.DBName))
+}
+
+// mysqlReads is an error for what is no statement that reads. The transaction
+// keeps such a statement from writing; but MariaDB takes a whole program as
+// one statement, BEGIN NOT ATOMIC …, which can end the transaction and begin
+// another. The first word tells what a statement is.
+func mysqlReads(query string) error {
+	switch word := mysqlFirst(query); strings.ToUpper(word) {
+	case "(", "SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN":
+		return nil
+	}
+	return errors.New("the database is read-only: a statement begins with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN")
+}
+
+// mysqlFirst is the first word behind space and comments; "" when it is not
+// certain to be what the server takes for it.
+func mysqlFirst(query string) string {
+	if strings.ContainsRune(query, 0) { // ends a comment
+		return ""
+	}
+	for {
+		query = strings.TrimLeft(query, " \t\r\n")
+		switch {
+		case strings.HasPrefix(query, "#"), strings.HasPrefix(query, "-- "):
+			_, query, _ = strings.Cut(query, "\n")
+		case strings.HasPrefix(query, "/*!"), strings.HasPrefix(query, "/*M!"): // are executed by some versions
+			return ""
+		case strings.HasPrefix(query, "/*"):
+			_, query, _ = strings.Cut(query[2:], "*/")
+		case strings.HasPrefix(query, "("):
+			return "("
+		default:
+			return query[:len(query)-len(strings.TrimLeftFunc(query, unicode.IsLetter))]
+		}
+	}
 }
 
 func mysqlConfig(address string) (*mysql.Config, error) {

@@ -114,7 +114,7 @@ func (p sqlProfiler) column(ctx context.Context, from string, c *columnProfile) 
 	c.Least, c.Greatest = shown(counts[3]), shown(counts[4])
 	frequent, err := p.engine.Query(ctx, fmt.Sprintf("SELECT %s, count(*) FROM %s WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %d", text, from, col, shownValues), nil, table.Limits{})
 	if err != nil {
-		return err
+		return ctx.Err() // else the type has no text
 	}
 	var values []string
 	for row := range frequent.Rows() {

@@ -25,6 +25,8 @@ type sqlEngine struct {
 	discard bool                      // a connection is used for one statement only
 	hangUp  bool                      // it is closed at once when rows are left unread
 	name    func(table string) string // as SQL has it; nil = quoted
+	// refuse is asked about a query before it is sent; nil = send all.
+	refuse func(query string) error
 	// failure says what the driver's error of a query means.
 	failure func(query string, err error) error
 	after   func() error
@@ -82,6 +84,11 @@ func (e *sqlEngine) Columns(ctx context.Context, name string) (_ []Column, err e
 func (e *sqlEngine) Query(ctx context.Context, query string, params []any, l table.Limits) (_ table.Table, err error) {
 	if strings.TrimSpace(query) == "" {
 		return table.Table{}, errors.New("the query is empty")
+	}
+	if e.refuse != nil {
+		if err := e.refuse(query); err != nil {
+			return table.Table{}, err
+		}
 	}
 	// A result that is not read to its end is given up by cancelling, not by
 	// reading the rest of it.

@@ -56,7 +56,7 @@ func hintOf(name string) kind {
 	case "BYTEA", "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "IMAGE":
 		return kindBytes
 	}
-	if strings.HasSuffix(name, "TEXT") || strings.Contains(name, "CHAR") || name == "JSON" || name == "JSONB" || name == "ENUM" {
+	if strings.HasSuffix(name, "TEXT") || strings.Contains(name, "CHAR") || name == "JSON" || name == "JSONB" || name == "ENUM" || name == "SET" || name == "TIME" || name == "XML" {
 		return kindText
 	}
 	return kindNone
