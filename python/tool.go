@@ -86,7 +86,8 @@ func NewTool(c ToolConfig) strands.Tool {
 
 // Attached returns the REPL that tool, made by NewTool, keeps for s; it opens
 // one when there is none. A program uses it to read the files that code wrote.
-// ErrBusy is what its methods return while a snippet runs. Do not close it.
+// ErrBusy is what its methods return while a snippet runs. Do not close it: it
+// ends with s, also when nobody has s any more.
 func Attached(ctx context.Context, s *strands.Session, tool strands.Tool) (Session, error) {
 	t, ok := tool.(*replTool)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -246,6 +247,7 @@ func TestASnippetThatWaitsIsGivenUp(t *testing.T) {
 	if last.Value != "False" || !last.StateLost || !strings.Contains(last.Lost, "waiting for a person") {
 		t.Errorf("%+v", last)
 	}
+	runtime.KeepAlive(s) // the REPL ends with it
 }
 
 func TestResultJSON(t *testing.T) {
