@@ -51,7 +51,7 @@ func Open(ctx context.Context, path string, o data.Options) (*data.Store, error)
 	if o.Name == "" {
 		o.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
-	return data.New(ctx, &engine{sql.OpenDB(connector)}, o)
+	return data.New(ctx, &engine{sql.OpenDB(connector), o.Write}, o)
 }
 
 // locked: the settings belong to the database, and its first connection has
@@ -61,7 +61,10 @@ func locked(err error) bool {
 }
 
 // engine implements data.Engine.
-type engine struct{ db *sql.DB }
+type engine struct {
+	db    *sql.DB
+	write bool
+}
 
 // Dialect implements data.Dialect.
 func (*engine) Dialect() data.SQL {
@@ -117,9 +120,19 @@ func (e *engine) Query(ctx context.Context, query string, params []any, l table.
 	if strings.TrimSpace(query) == "" {
 		return table.Table{}, errors.New("the query is empty")
 	}
-	rows, err := e.db.QueryContext(ctx, limited(query, l), params...)
+	c, err := e.db.Conn(ctx)
+	if err != nil {
+		return table.Table{}, err
+	}
+	defer func() {
+		if !e.write { // a transaction that a reader began, and that failed, would refuse all that follows
+			_ = c.Raw(func(any) error { return driver.ErrBadConn })
+		}
+		c.Close()
+	}()
+	rows, err := c.QueryContext(ctx, limited(query, l), params...)
 	if err != nil && strings.Contains(err.Error(), "Parser Error") {
-		rows, err = e.db.QueryContext(ctx, query, params...) // no SELECT, or the error that is about what was written
+		rows, err = c.QueryContext(ctx, query, params...) // no SELECT, or the error that is about what was written
 	}
 	if err != nil {
 		return table.Table{}, err

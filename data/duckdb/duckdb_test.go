@@ -89,6 +89,18 @@ func TestDuckDB(t *testing.T) {
 	}
 }
 
+// TestDuckDBGoesOn: a transaction that failed is over with its statement.
+func TestDuckDBGoesOn(t *testing.T) {
+	s := open(t, file(t), data.Options{})
+	for _, q := range []string{"BEGIN", "SELECT nothing FROM orders", "INSERT INTO orders (id) VALUES (9)"} {
+		_, _ = s.Query(t.Context(), q)
+	}
+	tb, err := s.Query(t.Context(), "SELECT count(*) FROM orders")
+	if got := lines(t, tb, err); len(got) != 1 || got[0] != "2" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestDuckDBIsConfined: each attack works where access is not taken away.
 func TestDuckDBIsConfined(t *testing.T) {
 	dir := t.TempDir()
