@@ -112,6 +112,7 @@ func TestToolLabelsAndEvents(t *testing.T) {
 	if iso, ok := python.IsolationOf(r); !ok || iso.Level == python.LevelNone {
 		t.Errorf("isolation %v %v", iso, ok)
 	}
+	runtime.KeepAlive(s)
 }
 
 // The state is reset when a new user message has come, and only then.
