@@ -123,10 +123,29 @@ var outsideOnly = regexp.MustCompile(`(within|inside) (a )?transaction`)
 
 // Commit implements tx.
 func (w *writing) Commit() error {
-	if w.ended {
-		return nil
+	if !w.ended {
+		return w.Tx.Commit()
 	}
-	return w.Tx.Commit()
+	if w.leftOpen() {
+		return errors.New("the transaction was not ended, and is undone; BEGIN, its statements and COMMIT belong into one query")
+	}
+	return nil
+}
+
+// Rollback implements tx.
+func (w *writing) Rollback() error {
+	if !w.ended {
+		return w.Tx.Rollback()
+	}
+	w.leftOpen()
+	return nil
+}
+
+// leftOpen undoes what a statement began and did not end: it would be in the
+// way of all that follow.
+func (w *writing) leftOpen() bool {
+	_, err := w.conn.ExecContext(context.Background(), "ROLLBACK")
+	return err == nil
 }
 
 func sqliteTables(ctx context.Context, c *sql.Conn) ([]Table, error) {

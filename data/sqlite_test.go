@@ -352,6 +352,17 @@ func TestSQLiteWithoutTransaction(t *testing.T) {
 	if n := count(t, open(t, path, data.Options{}), "orders"); n != "3" {
 		t.Errorf("%s orders", n)
 	}
+	// One that is left open is in nobody's way.
+	for statement, says := range map[string]string{
+		"BEGIN": "belong into one query", "BEGIN; DELETE FROM orders": "belong into one query", "BEGIN; DELETE FROM orders; DELETE FROM elsewhere": "no such table",
+	} {
+		if _, err := s.Query(t.Context(), statement); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", statement, err)
+		}
+		if n := count(t, s, "orders"); n != "3" {
+			t.Errorf("after %s there are %s orders", statement, n)
+		}
+	}
 }
 
 func TestOpenBadAddresses(t *testing.T) {
