@@ -342,9 +342,8 @@ func jsonFields(t reflect.Type) []jsonField {
 	var fields []jsonField
 	depth := map[string]int{}
 	for _, f := range reflect.VisibleFields(t) {
-		tag := f.Tag.Get("json")
-		name, options, _ := strings.Cut(tag, ",")
-		if tag == "-" || !f.IsExported() || f.Anonymous && name == "" && isStruct(f.Type) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" && options == "" || !f.IsExported() || f.Anonymous && name == "" && isStruct(f.Type) {
 			continue
 		}
 		if name == "" {

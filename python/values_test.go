@@ -45,9 +45,6 @@ func TestEncodeValue(t *testing.T) {
 		{map[string]any{"a": map[string]any{"$bytes": "zz"}}, `{"a":{"$$bytes":"zz"}}`},
 		{json.RawMessage(`{"a":[1,{"$date":"x"}]}`), `{"a":[1,{"$$date":"x"}]}`},
 		{map[int][]byte{7: {1}}, `{"7":{"$bytes":"AQ=="}}`},
-		{struct {
-			D []byte `json:"-,"`
-		}{[]byte("x")}, `{"-":{"$bytes":"eA=="}}`},
 		{big.NewInt(7), "7"}, {[]string(nil), "null"}, {(*inner)(nil), "null"},
 		{outer{inner: inner{T: when}, Name: "n", Hidden: "h", Data: []byte("x"), Any: []byte("y")},
 			`{"b":null,"t":{"$datetime":"2026-11-21T01:02:03Z"},"name":"n","Data":{"$bytes":"eA=="},"any":{"$bytes":"eQ=="},"Ptr":null}`},
