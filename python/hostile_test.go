@@ -153,6 +153,28 @@ func TestPartOfAFrameBetweenRequests(t *testing.T) {
 	}
 }
 
+// TestBreakAfterAStop: a consumer that leaves hears no more, also when the
+// snippet was stopped for another reason a moment before.
+func TestBreakAfterAStop(t *testing.T) {
+	for _, why := range []error{errTimeout, context.Canceled} {
+		s := openFake(t, Options{}, serve(func(p *fakePeer, id frame.RunID, code string) {
+			if code == "shows" {
+				p.send(frame.Stdout, id, "a")
+				p.interrupted()
+			}
+			p.send(frame.Value, id, "1")
+			p.send(frame.Done, id, doneOK)
+		}))
+		for range s.Exec(t.Context(), "shows") {
+			s.run.interrupt(why)
+			break
+		}
+		if res := mustExec(t, s, "next"); res.Value != "1" || res.StateLost {
+			t.Errorf("after %v: %+v", why, res)
+		}
+	}
+}
+
 // deadlined notes the deadlines that are set.
 type deadlined struct {
 	*net.UnixConn

@@ -23,6 +23,9 @@ const (
 	maxWarnings     = 100
 )
 
+// beforeThis begins Result.Lost when a fresh state was made before the snippet.
+const beforeThis = "before this snippet: "
+
 // errTimeout stops a snippet that has used up its time.
 var errTimeout = errors.New("the snippet has used up its time")
 
@@ -98,7 +101,10 @@ func (r *run) drive(yield func(Output, error) bool) (res *Result, err error) {
 		if !finished {
 			r.queue.drop()
 			r.interrupt(errConsumerGone)
-			res, err = r.finish()
+			if told, _ := r.finish(); told != nil && told.StateLost { // it was stopped before; nobody hears of it now
+				r.s.noteLoss(strings.TrimPrefix(told.Lost, beforeThis))
+			}
+			res, err = nil, errConsumerGone
 		}
 	}()
 	outer := r.outer
@@ -418,7 +424,7 @@ func (r *run) tell(stop error, lost, before string) {
 		}
 		res.Err = &Exception{Type: "InterpreterLost", Message: lost, Traceback: trace}
 	case before != "":
-		res.StateLost, res.Lost = true, "before this snippet: "+before
+		res.StateLost, res.Lost = true, beforeThis+before
 	}
 	if stop == errTimeout {
 		timeout := &Exception{Type: "TimeoutError", Message: fmt.Sprintf("interrupted after %v; the state is kept", r.s.opts.Timeout)}
