@@ -50,6 +50,7 @@ func newSQLite(path string, o Options) *sqlEngine {
 		// A reader's BEGIN, or PRAGMA locking_mode, would keep a lock on the file
 		// that shuts out those who write to it.
 		discard: !write,
+		refuse:  sqliteRefuse,
 		dialect: SQL{Name: "SQLite", Placeholder: "?", Quote: `"`, Text: "TEXT", Random: "random()"},
 		tables:  sqliteTables, columns: sqliteColumns, failure: sqliteError,
 		begin: func(ctx context.Context, c *sql.Conn) (tx, error) {
@@ -73,6 +74,17 @@ func newSQLite(path string, o Options) *sqlEngine {
 			return &writing{t, single{c}, false}, nil
 		},
 	}
+}
+
+// everybody are the settings that hold for all databases of this program,
+// session stores among them. SQLite has no way to write a name otherwise.
+var everybody = regexp.MustCompile(`(?i)(temp|data)_store_directory|(soft|hard)_heap_limit`)
+
+func sqliteRefuse(query string) error {
+	if name := everybody.FindString(query); name != "" {
+		return fmt.Errorf("%s is refused: it would hold for the whole program", strings.ToLower(name))
+	}
+	return nil
 }
 
 // single is a connection on which a statement is its own transaction. Of

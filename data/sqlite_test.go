@@ -158,6 +158,51 @@ func TestSQLiteReadOnly(t *testing.T) {
 	}
 }
 
+// TestSQLiteSettingsOfAll: what a query sets holds for its own database.
+func TestSQLiteSettingsOfAll(t *testing.T) {
+	other, err := sql.Open("sqlite", sqliteFile(t, shopSQL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for setting, value := range map[string]string{"temp_store_directory": t.TempDir(), "soft_heap_limit": "77777777"} {
+		get := func() (now string) {
+			if err := other.QueryRow("PRAGMA " + setting).Scan(&now); err != nil && !errors.Is(err, sql.ErrNoRows) {
+				t.Fatal(err)
+			}
+			return now
+		}
+		set := func(value string) {
+			db, err := sql.Open("sqlite", sqliteFile(t, shopSQL))
+			if err == nil {
+				_, err = db.Exec("PRAGMA " + setting + " = '" + value + "'")
+				err = errors.Join(err, db.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := get()
+		set(value)
+		if get() != value {
+			t.Errorf("%s: one database's is not another's; this proves nothing", setting)
+		}
+		set(before)
+		for _, write := range []bool{false, true} {
+			s := open(t, sqliteFile(t, shopSQL), data.Options{Write: write})
+			for _, query := range []string{"PRAGMA %s = '%s'", "select 1; pragma main./**/\"%s\"('%s')", "EXPLAIN PRAGMA [%s] = '%s'"} {
+				_, err := s.Query(t.Context(), fmt.Sprintf(query, strings.ToUpper(setting), value))
+				if err == nil || !strings.Contains(err.Error(), setting+" is refused") {
+					t.Errorf("%s: %v", query, err)
+				}
+			}
+		}
+		if now := get(); now != before {
+			t.Errorf("%s was %q and is %q", setting, before, now)
+		}
+	}
+}
+
 // TestSQLiteReaderLocksNothing: what a reader's statement leaves behind does not
 // keep others from writing.
 func TestSQLiteReaderLocksNothing(t *testing.T) {
