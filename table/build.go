@@ -3,6 +3,8 @@ package table
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -29,7 +31,7 @@ func (n *node) append(b array.Builder, v reflect.Value) {
 	}
 	switch n.form {
 	case formTime:
-		appendTime(b.(*array.TimestampBuilder), v.Interface().(time.Time))
+		n.appendTime(b.(*array.TimestampBuilder), v.Interface().(time.Time))
 	case formDuration:
 		b.(*array.DurationBuilder).Append(arrow.Duration(v.Int()))
 	case formDecimal:
@@ -86,12 +88,18 @@ func (n *node) appendMap(b *array.MapBuilder, v reflect.Value) {
 		n.children[0].append(b.KeyBuilder(), k)
 		n.children[1].append(b.ItemBuilder(), e)
 	}
+	if b.KeyBuilder().NullN() > 0 { // which Arrow panics at
+		n.note(errors.New("a map has a key that is nil"))
+	}
 }
 
-func appendTime(b *array.TimestampBuilder, t time.Time) {
+func (n *node) appendTime(b *array.TimestampBuilder, t time.Time) {
 	if b.Type().(*arrow.TimestampType).Unit == arrow.Nanosecond {
 		b.Append(arrow.Timestamp(t.UnixNano()))
 		return
+	}
+	if !time.UnixMicro(t.UnixMicro()).Equal(t.Truncate(time.Microsecond)) {
+		n.note(fmt.Errorf("the year %d is beyond what a column of times holds", t.Year()))
 	}
 	b.Append(arrow.Timestamp(t.UnixMicro()))
 }
@@ -105,7 +113,7 @@ func (n *node) appendText(b *array.StringBuilder, v reflect.Value) {
 	}
 	text, err := m.MarshalText()
 	n.note(err)
-	b.Append(string(text))
+	b.Append(valid(string(text)))
 }
 
 // appendJSON writes a string as it is and anything else as JSON.
@@ -115,7 +123,7 @@ func (n *node) appendJSON(b *array.StringBuilder, v reflect.Value) {
 		return
 	}
 	if s, ok := v.Interface().(string); ok {
-		b.Append(s)
+		b.Append(valid(s))
 		return
 	}
 	text, err := json.Marshal(v.Interface())
@@ -143,7 +151,7 @@ func appendPlain(b array.Builder, v reflect.Value) {
 	case *array.BooleanBuilder:
 		b.Append(v.Bool())
 	case *array.StringBuilder:
-		b.Append(v.String())
+		b.Append(valid(v.String()))
 	case *array.Int64Builder:
 		b.Append(v.Int())
 	case *array.Int32Builder:

@@ -258,12 +258,16 @@ func as(v any, k kind) any {
 	return v
 }
 
+// valid is s as JSON would have it: Arrow's text is UTF-8, and one byte that is
+// not keeps Python from reading the table.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
 func textOf(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v
 	case []byte:
-		return strings.ToValidUTF8(string(v), "\uFFFD")
+		return valid(string(v))
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
 	case float64:
@@ -335,7 +339,7 @@ func (c *column) put(v any) int64 {
 		b.Append(v.([]byte))
 		return int64(len(v.([]byte))) + 4
 	case *array.StringBuilder:
-		s := v.(string)
+		s := valid(v.(string))
 		if c.kind == kindDecimal {
 			if digits, scale, err := decimal.PrecScaleFromString(s); err == nil {
 				c.scale, c.digits = max(c.scale, scale), max(c.digits, digits-scale)

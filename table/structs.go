@@ -1,11 +1,13 @@
 package table
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -24,7 +26,8 @@ import (
 // invalid values of package sql's Null types are null.
 //
 // Times become instants in their zone when all of a column have the same, else
-// in UTC; a type named Decimal that has a String method, *big.Int and *big.Rat
+// in UTC, to the microsecond when one is so far away that 64 bits do not hold
+// its nanoseconds, as the zero Time is; a type named Decimal that has a String method, *big.Int and *big.Rat
 // stay exact; structs, slices and maps are nested; what marshals to text is
 // text. A decimal that is no number is null. The error names a field that has no
 // column form, or a value that cannot be written.
@@ -34,7 +37,11 @@ func FromStructs[T any](rows []T) (Table, error) {
 	if err != nil {
 		return Table{}, fmt.Errorf("table: %w", err)
 	}
-	if n.form != formStruct {
+	switch {
+	case n.form == formStruct:
+	case n.typ.Kind() == reflect.Struct:
+		return Table{}, fmt.Errorf("table: %s is one value by its methods, perhaps those of an embedded field, and has no columns; name that field", t)
+	default:
 		return Table{}, fmt.Errorf("table: %s is no struct", t)
 	}
 	values := reflect.ValueOf(rows)
@@ -98,6 +105,7 @@ type node struct {
 	seen          bool
 	zone          string // of all times; "UTC" when they differ
 	nanos         bool   // some have more than microseconds
+	far           bool   // some are beyond what 64 bits of nanoseconds hold
 	digits, scale int32  // of decimals: before and after the point
 	err           error  // of a value that could not be written
 }
@@ -190,31 +198,62 @@ func (n *node) add(c *node) {
 }
 
 // columnsOf lists the fields of a struct under the names encoding/json gives
-// them. Of two with one name the shallower wins.
+// them. Of several with one name it takes the shallowest, then the only one
+// with a tag; when that leaves two, neither.
 func columnsOf(t reflect.Type) []reflect.StructField {
+	all := embeddedIn(t, nil, nil)
+	named := map[string][]namedField{}
+	for _, f := range all {
+		named[f.Name] = append(named[f.Name], f)
+	}
 	var out []reflect.StructField
-	at := map[string]int{}
-	for _, f := range reflect.VisibleFields(t) {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	for _, f := range all {
+		if !slices.ContainsFunc(named[f.Name], f.yields) {
+			out = append(out, f.StructField)
+		}
+	}
+	return out
+}
+
+// namedField is a field with its name in JSON and its index from the root.
+type namedField struct {
+	reflect.StructField
+	tagged bool
+}
+
+// yields says whether of two fields with one name the other hides f.
+func (f namedField) yields(other namedField) bool {
+	switch {
+	case slices.Equal(f.Index, other.Index):
+		return false
+	case len(f.Index) != len(other.Index):
+		return len(f.Index) > len(other.Index)
+	}
+	return other.tagged || !f.tagged
+}
+
+// embeddedIn lists the fields of t, which lies at index, and those of the
+// structs that it embeds. within are the structs around it.
+func embeddedIn(t reflect.Type, index []int, within []reflect.Type) []namedField {
+	var out []namedField
+	within = append(slices.Clip(within), t)
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		elem := f.Type
 		if elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()
 		}
-		embedded := f.Anonymous && name == "" && elem.Kind() == reflect.Struct && elem != timeType
-		if name == "-" && options == "" || embedded || !f.IsExported() {
-			continue
-		}
-		if name != "" {
-			f.Name = name
-		}
-		if i, taken := at[f.Name]; taken {
-			if len(f.Index) < len(out[i].Index) {
-				out[i] = f
+		f.Index = append(slices.Clip(index), f.Index...)
+		switch {
+		case f.Tag.Get("json") == "-":
+		case f.Anonymous && name == "" && elem.Kind() == reflect.Struct && elem != timeType:
+			if !slices.Contains(within, elem) {
+				out = append(out, embeddedIn(elem, f.Index, within)...)
 			}
-			continue
+		case f.IsExported():
+			f.Name = cmp.Or(name, f.Name)
+			out = append(out, namedField{f, name != ""})
 		}
-		at[f.Name] = len(out)
-		out = append(out, f)
 	}
 	return out
 }
@@ -269,8 +308,8 @@ func (n *node) lookTime(t time.Time) {
 	if n.seen && n.zone != zone {
 		zone = "UTC"
 	}
-	// Beyond these years there are no nanoseconds in 64 bits.
-	n.nanos = n.nanos || t.Nanosecond()%1000 != 0 && t.Year() > 1678 && t.Year() < 2262
+	n.nanos = n.nanos || t.Nanosecond()%1000 != 0
+	n.far = n.far || t.Year() <= 1678 || t.Year() >= 2262
 	n.seen, n.zone = true, zone
 }
 
@@ -283,7 +322,7 @@ func (n *node) arrowType() (arrow.DataType, error) {
 			zone = "UTC"
 		}
 		unit := arrow.Microsecond
-		if n.nanos {
+		if n.nanos && !n.far {
 			unit = arrow.Nanosecond
 		}
 		return &arrow.TimestampType{Unit: unit, TimeZone: zone}, nil
