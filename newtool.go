@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -23,9 +22,10 @@ import (
 // missing, unknown or of another type is an error that names it; null for an
 // optional argument counts as not given, and a string that is a number or a
 // boolean passes for one. []byte is base64 text, time.Time a
-// date-time, a type that marshals to text is a string. A decimal (json.Number,
-// big.Rat, or a type named Decimal that marshals to text) is marked by the
-// format "decimal". Recursive types are fine.
+// date-time (a date is its first moment, what has no zone UTC), time.Duration
+// nanoseconds, Duration seconds, a type that marshals to text a string. A
+// decimal (json.Number, big.Rat, or a type named Decimal that marshals to text)
+// is marked by the format "decimal". Recursive types are fine.
 //
 // Out's schema becomes the output schema. A string, []Part or *ToolResult is
 // given to the model as it is, anything else as JSON. When Out is an
@@ -37,8 +37,8 @@ import (
 func NewTool[In, Out any](name, doc string, f func(context.Context, In) (Out, error)) Tool {
 	t, err := newFuncTool(name, doc, reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, input json.RawMessage) (any, error) {
 		var in In
-		if err := json.Unmarshal(input, &in); err != nil {
-			return nil, decodeError(err)
+		if err := schema.Decode(input, &in); err != nil {
+			return nil, err
 		}
 		return f(ctx, in)
 	})
@@ -54,8 +54,8 @@ func NewTool[In, Out any](name, doc string, f func(context.Context, In) (Out, er
 func NewToolOf(name, doc string, in, out reflect.Type, f func(context.Context, reflect.Value) (any, error)) (Tool, error) {
 	return newFuncTool(name, doc, in, out, func(ctx context.Context, input json.RawMessage) (any, error) {
 		v := reflect.New(in)
-		if err := json.Unmarshal(input, v.Interface()); err != nil {
-			return nil, decodeError(err)
+		if err := schema.Decode(input, v.Interface()); err != nil {
+			return nil, err
 		}
 		return f(ctx, v.Elem())
 	})
@@ -191,14 +191,6 @@ func (t *funcTool) run(ctx context.Context, call *ToolCall) (any, error) {
 		return nil, err
 	}
 	return t.f(ctx, input)
-}
-
-// decodeError is for what a schema cannot say, such as the range of an int64.
-func decodeError(err error) error {
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		return fmt.Errorf("invalid input: %s: %s does not fit into %s", e.Field, e.Value, e.Type)
-	}
-	return fmt.Errorf("invalid input: %w", err)
 }
 
 func (t streamFuncTool) Stream(ctx context.Context, call *ToolCall) iter.Seq2[*ToolResult, error] {

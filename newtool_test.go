@@ -116,6 +116,9 @@ func TestInputReachesTheFunction(t *testing.T) {
 		"5.0 for 5":        {`,"big":5.0`, func() bool { return got.Big == 5 && got.Price == "1.50" }},
 		"5e1 for 50":       {`,"big":5e1`, func() bool { return got.Big == 50 }},
 		"a big integer":    {`,"big":18446744073709551615`, func() bool { return got.Big == 1<<64-1 }},
+		"a date":           {`,"when":"2025-01-02"`, func() bool { return got.When.Equal(time.Date(2025, 1, 2, 0, 0, 0, 0, time.UTC)) }},
+		"no zone":          {`,"when":"2025-01-02 03:04:05.5"`, func() bool { return got.When.Equal(time.Date(2025, 1, 2, 3, 4, 5, 5e8, time.UTC)) }},
+		"spaced":           {`,"when":"2025-01-02 03:04:05+02:00"`, func() bool { return got.When.Equal(time.Date(2025, 1, 2, 1, 4, 5, 0, time.UTC)) }},
 		"a decimal":        {`,"ratio":"1/3"`, func() bool { return got.Ratio.Cmp(big.NewRat(1, 3)) == 0 }},
 	} {
 		got = everything{}
@@ -169,6 +172,20 @@ func TestInputIsCoerced(t *testing.T) {
 	}
 }
 
+// TestSpansSayTheirUnit: a number of a Go duration means nothing without it.
+func TestSpansSayTheirUnit(t *testing.T) {
+	type input struct {
+		Wait  time.Duration    `json:"wait" jsonschema:"how long"`
+		Plain *time.Duration   `json:"plain"`
+		Sec   strands.Duration `json:"sec" jsonschema:"how long"`
+	}
+	tool := strands.NewTool("wait", "", func(context.Context, input) (string, error) { return "", nil })
+	if got := string(tool.Spec().InputSchema); strings.Count(got, `"description":"how long (nanoseconds)"`) != 1 ||
+		strings.Count(got, `"description":"nanoseconds"`) != 1 || strings.Count(got, `"description":"how long (seconds)"`) != 1 {
+		t.Error(got)
+	}
+}
+
 func TestInvalidInputNamesTheProperty(t *testing.T) {
 	ran := false
 	tool := strands.NewTool("all", "", func(_ context.Context, in everything) (string, error) { ran = true; return "ok", nil })
@@ -184,7 +201,9 @@ func TestInvalidInputNamesTheProperty(t *testing.T) {
 		"a fraction":      {strings.Replace(validInput, `"count":3`, `"count":3.5`, 1), `invalid input: count: 3.5 has type "number", want "integer"`},
 		"too big":         {validInput + `,"big":18446744073709551616`, `invalid input: big`},
 		"huge exponent":   {validInput + `,"big":1e999999999`, `invalid input: big`},
-		"bad base64":      {strings.Replace(validInput, `aGk=`, `!`, 1), `invalid input: `},
+		"bad base64":      {strings.Replace(validInput, `aGk=`, `!`, 1), `invalid input: data: illegal base64`},
+		"no time":         {strings.Replace(validInput, `2025-01-02T`, `next week`, 1), `invalid input: when: "next week03:04:05Z" is no time; write it like 20`},
+		"no day":          {strings.Replace(validInput, `2025-01-02T`, `2025-02-30T`, 1), `invalid input: when: "2025-02-30T03:04:05Z" is no time; write it like 20`},
 	} {
 		_, err := tool.Call(t.Context(), &strands.ToolCall{Input: json.RawMessage(`{` + c.input + `}`)})
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {

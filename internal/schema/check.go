@@ -19,6 +19,7 @@ import (
 // Checker validates JSON objects against a schema.
 type Checker struct {
 	resolved *jsonschema.Resolved
+	times    bool // a date-time becomes a time.Time, which wants all of it
 }
 
 // newChecker prepares s, which must describe an object.
@@ -46,7 +47,8 @@ func ParseChecker(schema []byte) (*Checker, error) {
 // Check validates raw and returns it as the function behind should read it:
 // null for an optional property counts as not given, defaults are filled in,
 // 5.0 for an integer is 5, and so is a string that says so: "5", "0.5", "true"
-// where no string is wanted. The error is for the model and names the property.
+// where no string is wanted; a date for a time.Time is its first moment, a time
+// without a zone UTC. The error is for the model and names the property.
 func (c *Checker) Check(raw json.RawMessage) (json.RawMessage, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = json.RawMessage("{}")
@@ -179,6 +181,9 @@ var (
 func (c *Checker) coerced(s *jsonschema.Schema, v any) (any, bool) {
 	s = c.follow(s)
 	wants := func(kind string) bool { return s.Type == kind || slices.Contains(s.Types, kind) }
+	if text, ok := v.(string); ok && c.times && s.Format == "date-time" {
+		return wholeTime(text)
+	}
 	if text, ok := v.(string); ok && !wants("string") {
 		text = strings.TrimSpace(text)
 		if b, ok := boolTexts[strings.ToLower(text)]; ok && wants("boolean") {

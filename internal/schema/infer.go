@@ -46,6 +46,7 @@ func (own Types) Input(t reflect.Type) (*Checker, json.RawMessage, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", t, err)
 	}
+	c.times = true
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", t, err)
@@ -99,6 +100,7 @@ func (own Types) infer(t reflect.Type, output bool) (*jsonschema.Schema, error) 
 
 var (
 	typeTime       = reflect.TypeFor[time.Time]()
+	typeSpan       = reflect.TypeFor[time.Duration]()
 	typeNumber     = reflect.TypeFor[json.Number]()
 	typeRaw        = reflect.TypeFor[json.RawMessage]()
 	typeBigInt     = reflect.TypeFor[big.Int]()
@@ -184,6 +186,8 @@ func (own Types) wellKnown(t reflect.Type) *jsonschema.Schema {
 	switch {
 	case t == typeTime:
 		return &jsonschema.Schema{Type: "string", Format: "date-time"}
+	case t == typeSpan:
+		return &jsonschema.Schema{Type: "integer", Description: "nanoseconds"}
 	case t == typeNumber: // encoding/json writes it as a number and reads both
 		return &jsonschema.Schema{Types: []string{"number", "string"}, Format: "decimal"}
 	case t == typeBigInt:
@@ -290,7 +294,10 @@ func (in *inferer) ofStruct(t reflect.Type, path string) (*jsonschema.Schema, er
 		if f.quoted {
 			p = &jsonschema.Schema{Type: "string"}
 		}
-		if d := f.Tag.Get("jsonschema"); d != "" {
+		switch d := f.Tag.Get("jsonschema"); {
+		case d != "" && (p.Type == "integer" || p.Type == "number") && p.Description != "": // a number's unit stays said
+			p.Description = d + " (" + p.Description + ")"
+		case d != "":
 			p.Description = d
 		}
 		if err := enumAndDefault(p, f.Tag); err != nil {

@@ -6,6 +6,7 @@ and signatures are built from their parts.
 
 from strands_worker.private import BUILTINS as __builtins__
 
+import datetime
 import inspect
 import keyword
 import sys
@@ -15,7 +16,7 @@ from typing import Any, Callable
 from strands_worker.bulk import Parcel, pack
 from strands_worker.hostcalls import Calls
 
-_Parameter = inspect.Parameter
+_Parameter, _timedelta = inspect.Parameter, datetime.timedelta
 _ANNOTATIONS: dict[str, Any] = {
     t.__name__: t for t in (bool, bytes, dict, float, int, list, set, str, tuple)
 } | {"None": None}
@@ -54,6 +55,7 @@ class _Binder:
         self._required: list[str] = []
         self._droppable: set[str] = set()  # None means the same as leaving it out
         self._tables = frozenset(p["name"] for p in params if (p.get("annotation") or "").startswith("DataFrame"))
+        self._whole_numbers = [p["name"] for p in params if p.get("annotation") in ("int", "int | None")]
         parameters, kind, optional = [], _Parameter.POSITIONAL_OR_KEYWORD, False
         for p in params:
             python, host = _python_name(p["name"]), p["name"]
@@ -110,7 +112,12 @@ class _Binder:
         return values
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "bytes | Parcel":
-        return pack(self.bind(args, kwargs), self._tables)
+        values = self.bind(args, kwargs)
+        for host in self._whole_numbers:  # a span is sent as seconds; a Go duration would take them for nanoseconds
+            value = values.get(host)
+            if isinstance(value, _timedelta) or type(value).__name__ == "timedelta64":
+                self._refuse(f"takes no timedelta for {host!r}; pass a number, in the unit that its documentation names")
+        return pack(values, self._tables)
 
     def _refuse(self, why: str) -> None:
         raise TypeError(f"{self._name}() {why}; it is {self._name}{self.signature}")

@@ -67,6 +67,12 @@ class Functions(Case):
         yield 1
         raise ValueError("no more")
 
+    def test_a_span_is_refused_where_its_unit_could_be_mistaken(self):
+        self.good("import datetime")
+        for code in ("count(datetime.timedelta(seconds=30))", "odd(1, last=datetime.timedelta(1))"):
+            self.assertIn("takes no timedelta for", self.bad(code, "TypeError").error["message"])
+        self.assertEqual(self.good("slow(datetime.timedelta(0))").value, "0.0")
+
     def test_positional_keyword_and_defaults(self):
         for code, arguments in (
             ("calculate_roi(1000, 1250)", {"investment": 1000, "final": 1250}),
