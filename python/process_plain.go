@@ -95,6 +95,8 @@ type plainProcess struct {
 	dir    string
 	remove func() error // dir
 
+	mu        sync.Mutex
+	ended     bool          // its number may be another's; guarded by mu
 	done      chan struct{} // closed when the process has been waited for
 	exit      sandbox.Exit
 	closeOnce sync.Once
@@ -206,7 +208,7 @@ func (p *plainProcess) live(started chan<- error) {
 		return
 	}
 	defer close(p.done)
-	_ = p.cmd.Wait() // what it says is in ProcessState
+	p.wait()
 	p.exit = exitOf(p.cmd.ProcessState)
 }
 

@@ -69,9 +69,16 @@ func socketPair() (net.Conn, *os.File, error) {
 func (p *plainProcess) Interrupt() error { return p.cmd.Process.Signal(syscall.SIGINT) }
 
 func (p *plainProcess) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // what it started
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		_ = p.cmd.Process.Kill()
+		p.killGroup()
+	}
 }
+
+// killGroup ends what the process started, too. The lock is held.
+func (p *plainProcess) killGroup() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 
 func (p *plainProcess) CPU() (time.Duration, error) {
 	pid := strconv.Itoa(p.cmd.Process.Pid)

@@ -55,6 +55,8 @@ func (p *plainProcess) Interrupt() error {
 	return nil
 }
 
+func (p *plainProcess) wait() { _ = p.cmd.Wait() } // what it says is in ProcessState
+
 func (p *plainProcess) kill() { _ = p.cmd.Process.Kill() }
 
 func (p *plainProcess) CPU() (time.Duration, error) {
