@@ -146,20 +146,62 @@ func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	defer conn.CloseNow()
 	conn.SetReadLimit(maxMessage)
-	ctx := req.Context()
+	ctx, gone := context.WithCancel(req.Context())
+	messages, over := make(chan []byte), make(chan struct{})
+	go func() {
+		defer close(over)
+		defer gone()
+		hear(ctx, conn, messages)
+	}()
+	defer func() {
+		gone()
+		_ = conn.CloseNow()
+		<-over
+	}()
+	r.talk(ctx, conn, session, messages)
+}
+
+// hear passes messages on until the client is gone. It listens while a turn
+// runs, too: else nobody would answer the pings by which clients see that the
+// server lives, nor see that the client has left.
+func hear(ctx context.Context, conn *websocket.Conn, messages chan<- []byte) {
 	for {
-		body, err := r.listen(ctx, conn)
+		_, body, err := conn.Read(ctx)
 		if err != nil {
 			return // closed, gone or too large
+		}
+		select {
+		case messages <- body:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// talk answers messages until the client leaves, which ends its turn, or the
+// server is to end, which does not.
+func (r *Runtime) talk(ctx context.Context, conn *websocket.Conn, session *strands.Session, messages <-chan []byte) {
+	for {
+		var body []byte
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.stopping:
+			_ = conn.Close(websocket.StatusGoingAway, "the server is ending")
+			return
+		case body = <-messages:
 		}
 		in, err := readPayload(body)
 		var res *strands.Result
 		if err == nil {
-			res, err = r.turn(conn, req, session, in)
+			res, err = r.turn(ctx, conn, session, in)
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		if err != nil {
+			r.cfg.Logger.WarnContext(ctx, "an invocation failed", "error", err, "session", session.ID(), "request", RequestFrom(ctx).ID)
 			err = wsjson.Write(ctx, conn, failureOf(err))
 		} else {
 			err = wsjson.Write(ctx, conn, map[string]any{"result": answer(res)})
@@ -170,35 +212,16 @@ func (r *Runtime) webSocket(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// listen waits for the next message. When the server is to end it says goodbye.
-func (r *Runtime) listen(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	heard, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		select {
-		case <-heard:
-		case <-r.stopping:
-			_ = conn.Close(websocket.StatusGoingAway, "the server is ending") // which ends the reading
-		}
-	}()
-	_, body, err := conn.Read(ctx)
-	close(heard)
-	<-over // else it could find both at the end of the turn, and close what is not said yet
-	return body, err
-}
-
 // turn runs one message of a WebSocket.
-func (r *Runtime) turn(conn *websocket.Conn, req *http.Request, s *strands.Session, in strands.Input) (*strands.Result, error) {
+func (r *Runtime) turn(ctx context.Context, conn *websocket.Conn, s *strands.Session, in strands.Input) (*strands.Result, error) {
 	var res *strands.Result
 	var said paragraphs
-	for e, err := range s.Run(req.Context(), in) {
+	for e, err := range s.Run(ctx, in) {
 		if err != nil {
 			return nil, err
 		}
 		if text := said.next(e); text != "" {
-			if err := wsjson.Write(req.Context(), conn, text); err != nil {
+			if err := wsjson.Write(ctx, conn, text); err != nil {
 				return nil, err
 			}
 		}
