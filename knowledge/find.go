@@ -3,7 +3,9 @@ package knowledge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -11,7 +13,16 @@ import (
 // FindOptions narrow a search. The zero value asks for five results from
 // everywhere.
 type FindOptions struct {
-	Limit int // results; 0 = 5
+	Limit int // results; 0 = 5, negative = no bound
+}
+
+// atMost reads a limit of which 0 is the usual one and a negative is none.
+func atMost(limit, usual int) int {
+	const plenty = 1 << 28 // that doubles in 32 bits
+	if limit < 0 {
+		return plenty
+	}
+	return min(cmp.Or(limit, usual), plenty)
 }
 
 // Found is the answer of Find.
@@ -85,7 +96,7 @@ func (q *question) filtered() bool {
 // whose id or title is the query comes first. Nothing found is no error.
 func (b *Bundle) Find(ctx context.Context, query string, o FindOptions) (*Found, error) {
 	s := b.current(ctx)
-	limit := cmp.Or(o.Limit, 5)
+	limit := atMost(o.Limit, 5)
 	q := parseQuestion(query)
 	found := &Found{Query: query}
 	hits, err := b.candidates(ctx, s, q, limit)
@@ -99,6 +110,9 @@ func (b *Bundle) Find(ctx context.Context, query string, o FindOptions) (*Found,
 			continue
 		}
 		text, err := b.body(c)
+		if errors.Is(err, fs.ErrClosed) {
+			return nil, fmt.Errorf("searching %s: %w", b.name, err)
+		}
 		if err != nil || !containsAll(c, text, q.phrases) {
 			continue
 		}
@@ -133,7 +147,7 @@ func (x *bm25f) unknown(text string) (words, near []string) {
 // candidates returns what may be shown, best first: more than limit, since
 // phrases are looked up afterwards.
 func (b *Bundle) candidates(ctx context.Context, s *state, q question, limit int) ([]Hit, error) {
-	want := max(DefaultTopK, 2*limit)
+	want := min(max(DefaultTopK, 2*limit), len(s.concepts))
 	if q.filtered() {
 		want = len(s.concepts)
 	}
@@ -148,9 +162,14 @@ func (b *Bundle) candidates(ctx context.Context, s *state, q question, limit int
 			hits = append(hits, Hit{ID: c.ID})
 		}
 	}
+	seen := map[string]bool{} // an index of parts may name a concept for each
 	hits = slices.DeleteFunc(hits, func(h Hit) bool {
 		c := s.byID[h.ID]
-		return c == nil || !q.admits(s, c)
+		if c == nil || seen[h.ID] || !q.admits(s, c) {
+			return true
+		}
+		seen[h.ID] = true
+		return false
 	})
 	for i := range hits {
 		if s.byID[hits[i].ID].Status == "deprecated" {

@@ -10,8 +10,8 @@ import (
 // when the bundle is opened, and again on a new value-free state when it
 // changed; Query after it, concurrently.
 //
-// Query returns ids that Build was given, best first, at most topK of them;
-// scores only need to fall. A question that matches nothing gives none.
+// Query returns ids that Build was given, best first, at most topK of them; of
+// one that comes twice the first counts. Scores only need to fall. A question that matches nothing gives none.
 type SearchIndex interface {
 	Build(ctx context.Context, concepts []Document) error
 	Query(ctx context.Context, query string, topK int) ([]Hit, error)
@@ -91,8 +91,12 @@ func (f fused) Query(ctx context.Context, query string, topK int) ([]Hit, error)
 		if err != nil {
 			return nil, err
 		}
+		seen := map[string]bool{}
 		for rank, h := range hits {
-			scores[h.ID] += 1 / float64(rrfK+rank+1)
+			if !seen[h.ID] {
+				seen[h.ID] = true
+				scores[h.ID] += 1 / float64(rrfK+rank+1)
+			}
 		}
 	}
 	hits := make([]Hit, 0, len(scores))

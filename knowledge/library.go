@@ -60,7 +60,7 @@ func (l *Library) Find(ctx context.Context, query string, o FindOptions) (*Found
 		all.Near = append(all.Near, f.Near...)
 	}
 	slices.SortStableFunc(all.Results, func(x, y Match) int { return cmp.Compare(y.Score, x.Score) })
-	all.Results = all.Results[:min(len(all.Results), cmp.Or(o.Limit, 5))]
+	all.Results = all.Results[:min(len(all.Results), atMost(o.Limit, 5))]
 	for w, n := range missing {
 		if n == len(bundles) {
 			all.Missing = append(all.Missing, w)
@@ -214,7 +214,7 @@ func (l *Library) Grep(ctx context.Context, pattern string, o GrepOptions) (*Gre
 		bundles, o.Under = []*Bundle{b}, id
 	}
 	all := &Grepped{Pattern: pattern}
-	limit := cmp.Or(o.Max, 50)
+	limit := atMost(o.Max, 50)
 	for _, b := range bundles {
 		o.Max = limit - len(all.Lines)
 		if o.Max <= 0 {

@@ -1,7 +1,6 @@
 package knowledge
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -31,7 +30,7 @@ type ContentsItem struct {
 type TOCOptions struct {
 	Under string // id or folder; "" = all
 	Depth int    // levels; 0 = 1
-	Max   int    // lines; 0 = 100
+	Max   int    // lines; 0 = 100, negative = no bound
 }
 
 // TOC shows the hierarchy from the top, or from below one entry.
@@ -49,7 +48,7 @@ func (b *Bundle) TOC(o TOCOptions) (*Contents, error) {
 	if under != "" {
 		c.Title = s.titleOf(under)
 	}
-	b.grow(s, c, under, 0, max(o.Depth, 1), cmp.Or(o.Max, 100))
+	b.grow(s, c, under, 0, max(o.Depth, 1), atMost(o.Max, 100))
 	return c, nil
 }
 

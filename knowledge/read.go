@@ -182,7 +182,7 @@ func writeIDs(b *strings.Builder, label string, ids []string) {
 // GrepOptions narrow Grep.
 type GrepOptions struct {
 	Under      string // id or folder; "" = everywhere
-	Max        int    // lines; 0 = 50
+	Max        int    // lines; 0 = 50, negative = no bound
 	IgnoreCase bool
 }
 
@@ -226,7 +226,7 @@ func (b *Bundle) Grep(ctx context.Context, pattern string, o GrepOptions) (*Grep
 		}
 	}
 	g := &Grepped{Pattern: pattern}
-	limit := cmp.Or(o.Max, 50)
+	limit := atMost(o.Max, 50)
 	for stretch := range slices.Chunk(in, grepAtOnce) { // no further than there is room
 		for _, lines := range b.grepAll(ctx, re, stretch, limit+1) {
 			g.Lines = append(g.Lines, lines...)
