@@ -401,12 +401,14 @@ func TestSignatures(t *testing.T) {
 			sum := sha256.Sum256([]byte(`{"maxResults":6}`))
 			r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 		}),
-		"another hash":     sign(service, secret, now, with("X-Amz-Content-Sha256", strings.Repeat("0", 64))),
-		"unsigned payload": sign(service, secret, now, with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")),
-		"another header":   sign(service, secret, now, with("X-Custom", "three")),
-		"another date":     sign(service, secret, now, with("X-Amz-Date", now.Add(time.Second).UTC().Format("20060102T150405Z"))),
-		"no date":          sign(service, secret, now, func(r *http.Request) { r.Header.Del("X-Amz-Date") }),
-		"another query":    sign(service, secret, now, func(r *http.Request) { r.URL.RawQuery = "b=3&a=1%2F" }),
+		"another hash":                sign(service, secret, now, with("X-Amz-Content-Sha256", strings.Repeat("0", 64))),
+		"unsigned payload":            sign(service, secret, now, with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")),
+		"another header":              sign(service, secret, now, with("X-Custom", "three")),
+		"another date":                sign(service, secret, now, with("X-Amz-Date", now.Add(time.Second).UTC().Format("20060102T150405Z"))),
+		"no date":                     sign(service, secret, now, func(r *http.Request) { r.Header.Del("X-Amz-Date") }),
+		"another query":               sign(service, secret, now, func(r *http.Request) { r.URL.RawQuery = "b=3&a=1%2F" }),
+		"a query that cannot be read": sign(service, secret, now, func(r *http.Request) { r.URL.RawQuery += "&c=%zz" }),
+		"more of a query":             sign(service, secret, now, func(r *http.Request) { r.URL.RawQuery += "&c=1;d=2" }),
 		"another method": sign(service, secret, now, func(r *http.Request) {
 			r.URL.RawPath, r.URL.Path = "", "/code-interpreters/aws.codeinterpreter.v1/sessions/list"
 		}),

@@ -106,8 +106,12 @@ func canonicalRequest(r *http.Request, signed []string) (string, error) {
 	if !slices.IsSorted(signed) {
 		return "", denied("the signed headers are not in order")
 	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // else what it leaves out could be added to what was signed
+		return "", denied("the query cannot be read")
+	}
 	var b strings.Builder
-	b.WriteString(r.Method + "\n" + escapePath(r.URL.EscapedPath()) + "\n" + canonicalQuery(r.URL.Query()) + "\n")
+	b.WriteString(r.Method + "\n" + escapePath(r.URL.EscapedPath()) + "\n" + canonicalQuery(query) + "\n")
 	for _, name := range signed {
 		values := r.Header.Values(name)
 		if name == "host" {
