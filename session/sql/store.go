@@ -350,7 +350,10 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if errors.Is(err, strands.ErrNotFound) {
 		return err
 	}
-	if err = errors.Join(err, s.erase(ctx)); err != nil {
+	if err == nil {
+		err = s.erase(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("strands: delete session %s: %w", id, err)
 	}
 	return nil
@@ -387,7 +390,10 @@ func (s *Store) SaveState(ctx context.Context, id, name string, state json.RawMe
 		_, err = s.db.ExecContext(ctx, `INSERT INTO strands_states (session, name, state) VALUES ($1, $2, $3)
 			ON CONFLICT (session, name) DO UPDATE SET state = excluded.state`, id, name, string(state))
 	}
-	if err = errors.Join(err, s.erase(ctx)); err != nil {
+	if err == nil {
+		err = s.erase(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("strands: save state %s of session %s: %w", name, id, err)
 	}
 	return nil

@@ -122,3 +122,24 @@ func TestPostgreSQL(t *testing.T) {
 		Again: func(t *testing.T, _ strands.Store) strands.Store { return open(t, dsn) },
 	})
 }
+
+// What cannot be written is said once, in one line.
+func TestErrorsAreOneLine(t *testing.T) {
+	s, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"delete": s.Delete(t.Context(), "s"),
+		"save":   s.SaveState(t.Context(), "s", "graph", []byte("1")),
+		"remove": s.SaveState(t.Context(), "s", "graph", nil),
+		"append": s.Append(t.Context(), "s", 0),
+	} {
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
