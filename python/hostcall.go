@@ -321,6 +321,10 @@ func (c *calls) answerStream(call *hostCall, tc *strands.ToolCall) (waits bool) 
 		if c.failed(call, res, err) {
 			return false
 		}
+		if c.ctx.Err() != nil { // not every function looks, and some have no end
+			c.throw(call, "RuntimeError", "the snippet was interrupted")
+			return false
+		}
 		c.clock.release()
 		ok, err := c.give(call, replyItem, res)
 		c.clock.hold()
