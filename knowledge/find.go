@@ -31,6 +31,7 @@ type Found struct {
 	Results []Match  `json:"results"`
 	Missing []string `json:"missing,omitempty"` // words of the question that are nowhere in the bundle
 	Near    []string `json:"near,omitempty"`    // words of the bundle that look like those
+	Problem string   `json:"problem,omitempty"` // why these are found by their words only, although Options.Fuse asks for more
 }
 
 // Match is one concept found.
@@ -100,7 +101,9 @@ func (b *Bundle) Find(ctx context.Context, query string, o FindOptions) (*Found,
 	q := parseQuestion(query)
 	found := &Found{Query: query}
 	hits, err := b.candidates(ctx, s, q, limit)
-	if err != nil {
+	if partial, ok := errors.AsType[*partialError](err); ok {
+		found.Problem = partial.Error()
+	} else if err != nil {
 		return nil, err
 	}
 	look := s.lookFor(q.words)
@@ -145,7 +148,8 @@ func (x *bm25f) unknown(text string) (words, near []string) {
 }
 
 // candidates returns what may be shown, best first: more than limit, since
-// phrases are looked up afterwards.
+// phrases are looked up afterwards. With a *partialError they are those of some
+// indexes.
 func (b *Bundle) candidates(ctx context.Context, s *state, q question, limit int) ([]Hit, error) {
 	want := min(max(DefaultTopK, 2*limit), len(s.concepts))
 	if q.filtered() {
@@ -154,7 +158,8 @@ func (b *Bundle) candidates(ctx context.Context, s *state, q question, limit int
 	var hits []Hit
 	var err error
 	if strings.TrimSpace(q.words) != "" {
-		if hits, err = s.index.Query(ctx, q.words, want); err != nil {
+		hits, err = s.index.Query(ctx, q.words, want)
+		if _, ok := errors.AsType[*partialError](err); err != nil && !ok {
 			return nil, fmt.Errorf("searching %s: %w", b.name, err)
 		}
 	} else if q.filtered() {
@@ -177,7 +182,7 @@ func (b *Bundle) candidates(ctx context.Context, s *state, q question, limit int
 		}
 	}
 	slices.SortStableFunc(hits, func(x, y Hit) int { return cmp.Compare(y.Score, x.Score) })
-	return exactFirst(s, q, hits), nil
+	return exactFirst(s, q, hits), err
 }
 
 func (q *question) admits(s *state, c *Concept) bool {
@@ -337,6 +342,9 @@ func (f *Found) String() string {
 		if m.Snippet != "" {
 			fmt.Fprintf(&b, "\n   lines %d-%d: %s", m.Lines[0], m.Lines[1], strings.ReplaceAll(m.Snippet, "\n", "\n     "))
 		}
+	}
+	if f.Problem != "" {
+		fmt.Fprintf(&b, "\nFound by their words only, since the search by meaning failed: %s.", f.Problem)
 	}
 	if len(f.Missing) > 0 {
 		fmt.Fprintf(&b, "\nNowhere in the documents: %s.", strings.Join(f.Missing, ", "))

@@ -84,12 +84,19 @@ const rrfK = 60
 
 func (f fused) Build(context.Context, []Document) error { return nil } // its parts are built
 
+// Query answers with what there is when an index that has its server elsewhere
+// fails; the error is a *partialError then.
 func (f fused) Query(ctx context.Context, query string, topK int) ([]Hit, error) {
 	scores := map[string]float64{}
+	var partial error
 	for _, index := range f {
 		hits, err := index.Query(ctx, query, 5*topK)
 		if err != nil {
-			return nil, err
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			partial = &partialError{err}
+			continue
 		}
 		seen := map[string]bool{}
 		for rank, h := range hits {
@@ -104,8 +111,11 @@ func (f fused) Query(ctx context.Context, query string, topK int) ([]Hit, error)
 		hits = append(hits, Hit{id, score})
 	}
 	sortHits(hits)
-	return hits[:min(topK, len(hits))], nil
+	return hits[:min(topK, len(hits))], partial
 }
+
+// partialError says why hits are those of some indexes only.
+type partialError struct{ error }
 
 // sortHits puts the best first; ties are broken by id, so that the same
 // question always gets the same answer.

@@ -58,6 +58,7 @@ func (l *Library) Find(ctx context.Context, query string, o FindOptions) (*Found
 			missing[w]++
 		}
 		all.Near = append(all.Near, f.Near...)
+		all.Problem = cmp.Or(all.Problem, f.Problem)
 	}
 	slices.SortStableFunc(all.Results, func(x, y Match) int { return cmp.Compare(y.Score, x.Score) })
 	all.Results = all.Results[:min(len(all.Results), atMost(o.Limit, 5))]

@@ -19,6 +19,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,8 +51,8 @@ type vectors struct {
 
 // Error says what is wrong with a server's answer.
 type Error struct {
-	URL    string
-	Status int // of HTTP; 0 = there was no answer
+	URL    string // without a query
+	Status int    // of HTTP; 0 = there was no answer
 	Reason string
 }
 
@@ -94,7 +95,7 @@ func (x *Index) Build(ctx context.Context, concepts []knowledge.Document) error 
 	}
 	for i := range v.unit {
 		if len(v.unit[i]) != len(v.unit[0]) {
-			return &Error{URL: x.URL, Reason: "its vectors differ in length"}
+			return &Error{URL: x.place(), Reason: "its vectors differ in length"}
 		}
 	}
 	if len(missing) > 0 {
@@ -127,7 +128,7 @@ func (x *Index) Query(ctx context.Context, query string, topK int) ([]knowledge.
 	}
 	q := got[0]
 	if len(q) != len(v.unit[0]) {
-		return nil, &Error{URL: x.URL, Reason: "its vectors differ in length"}
+		return nil, &Error{URL: x.place(), Reason: "its vectors differ in length"}
 	}
 	hits := make([]knowledge.Hit, len(v.ids))
 	for i, u := range v.unit {
@@ -153,23 +154,26 @@ func (x *Index) embed(ctx context.Context, texts []string) ([][]float32, error) 
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL, bytes.NewReader(in))
 	if err != nil {
-		return nil, &Error{URL: x.URL, Reason: err.Error()}
+		return nil, &Error{URL: x.place(), Reason: "the address cannot be read"}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if x.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+x.Key)
 	}
 	res, err := cmp.Or(x.Client, patient).Do(req)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the address
+	}
 	if err != nil {
-		return nil, fmt.Errorf("asking for embeddings: %w", err)
+		return nil, fmt.Errorf("asking %s for embeddings: %w", x.place(), err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("asking for embeddings: %w", err)
+		return nil, fmt.Errorf("asking %s for embeddings: %w", x.place(), err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, &Error{URL: x.URL, Status: res.StatusCode, Reason: strings.Join(strings.Fields(string(body[:min(len(body), 300)])), " ")}
+		return nil, &Error{URL: x.place(), Status: res.StatusCode, Reason: x.said(body)}
 	}
 	var answer struct {
 		Data []struct {
@@ -179,7 +183,7 @@ func (x *Index) embed(ctx context.Context, texts []string) ([][]float32, error) 
 		Embeddings [][]float32 // Ollama's
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, &Error{URL: x.URL, Status: res.StatusCode, Reason: "its answer is no JSON of embeddings"}
+		return nil, &Error{URL: x.place(), Status: res.StatusCode, Reason: "its answer is no JSON of embeddings"}
 	}
 	all := make([][]float32, len(texts))
 	copy(all, answer.Embeddings)
@@ -190,11 +194,31 @@ func (x *Index) embed(ctx context.Context, texts []string) ([][]float32, error) 
 	}
 	for i, v := range all {
 		if len(v) == 0 {
-			return nil, &Error{URL: x.URL, Status: res.StatusCode, Reason: fmt.Sprintf("there is no embedding for text %d of %d", i+1, len(texts))}
+			return nil, &Error{URL: x.place(), Status: res.StatusCode, Reason: fmt.Sprintf("there is no embedding for text %d of %d", i+1, len(texts))}
 		}
 		toUnit(v)
 	}
 	return all, nil
+}
+
+// place is the address without what may be a secret in it.
+func (x *Index) place() string {
+	u, err := url.Parse(x.URL)
+	if err != nil {
+		return "the server"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// said is what a server answers with in place of embeddings, on one line; some
+// repeat the key.
+func (x *Index) said(body []byte) string {
+	text := string(body)
+	if x.Key != "" {
+		text = strings.ReplaceAll(text, x.Key, "…")
+	}
+	return strings.ToValidUTF8(strings.Join(strings.Fields(text[:min(len(text), 300)]), " "), "")
 }
 
 func toUnit(v []float32) {

@@ -1,6 +1,7 @@
 package embedding_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -59,6 +60,8 @@ func server(t *testing.T, texts *atomic.Int64) *httptest.Server {
 				all = append(all, meanings(text))
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"model": in.Model, "embeddings": all})
+		case "/echo":
+			http.Error(w, "the key "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")+"\nis wrong", http.StatusBadRequest)
 		default:
 			_, _ = w.Write([]byte(`{"data": []}`))
 		}
@@ -150,7 +153,8 @@ func TestErrors(t *testing.T) {
 		"no key":      {&embedding.Index{URL: s.URL + "/v1/embeddings", Model: "tiny", Key: "secret-word"}, 401, "no key"},
 		"other model": {&embedding.Index{URL: s.URL + "/api/embed", Model: "huge"}, 400, "bad request"},
 		"too few":     {&embedding.Index{URL: s.URL + "/other", Model: "tiny"}, 200, "no embedding for text 1"},
-		"no URL":      {&embedding.Index{URL: "::", Model: "tiny"}, 0, "::"},
+		"no URL":      {&embedding.Index{URL: "::", Model: "tiny"}, 0, "address cannot be read"},
+		"an echo":     {&embedding.Index{URL: s.URL + "/echo?key=secret-word", Model: "tiny", Key: "secret-word"}, 400, "the key … is wrong"},
 	} {
 		c.x.CacheDir = "-"
 		_, err := knowledge.OpenFS(t.Context(), bundle(), knowledge.Options{Index: c.x})
@@ -159,13 +163,42 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	x := &embedding.Index{URL: s.URL + "/api/embed", Model: "tiny", CacheDir: "-"}
-	b, err := knowledge.OpenFS(t.Context(), bundle(), knowledge.Options{Index: x})
+}
+
+// Without its server a search by meaning is an error, and a fused one finds by
+// words, and says so.
+func TestServerIsGone(t *testing.T) {
+	var texts atomic.Int64
+	s := server(t, &texts)
+	open := func(fuse bool) *knowledge.Bundle {
+		x := &embedding.Index{URL: s.URL + "/api/embed?key=secret-word", Model: "tiny", CacheDir: "-"}
+		b, err := knowledge.OpenFS(t.Context(), bundle(), knowledge.Options{Index: x, Fuse: fuse})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	alone, fused := open(false), open(true)
+	if f, err := fused.Find(t.Context(), "lunch", knowledge.FindOptions{}); err != nil || f.Problem != "" {
+		t.Errorf("%v, %v", f, err)
+	}
+	s.Close()
+	if _, err := alone.Find(t.Context(), "lunch", knowledge.FindOptions{}); err == nil || strings.Contains(err.Error(), "secret-word") {
+		t.Errorf("a server that is gone: %v", err)
+	}
+	library, err := knowledge.NewLibrary(fused)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
-	if _, err := b.Find(t.Context(), "lunch", knowledge.FindOptions{}); err == nil {
-		t.Error("a server that is gone answered")
+	for _, source := range []knowledge.Source{fused, library} {
+		f, err := source.Find(t.Context(), "lunch", knowledge.FindOptions{})
+		if err != nil || len(f.Results) != 1 || !strings.Contains(f.String(), "by their words only") || strings.Contains(f.String(), "secret-word") {
+			t.Errorf("%v, %v", f, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := fused.Find(ctx, "lunch", knowledge.FindOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("with an ended context: %v", err)
 	}
 }
