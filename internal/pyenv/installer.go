@@ -198,9 +198,10 @@ func headline(line string) string {
 var (
 	unreachable = regexp.MustCompile(`(?i)NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Max retries exceeded|connection broken|` +
 		`ProxyError|SSLError|CERTIFICATE_VERIFY_FAILED|name resolution|dns error|connection refused|network is unreachable|error sending request|tcp connect error`)
-	reason  = regexp.MustCompile(`\[Errno -?\d+\] [^)'"]+|[Tt]emporary failure in name resolution|[Cc]onnection refused|[Nn]ame or service not known|certificate verify failed[^)'"]*|timed out`)
-	missing = regexp.MustCompile(`No matching distribution found|satisfies the requirement|No solution found|ResolutionImpossible|no usable wheels`)
-	culprit = regexp.MustCompile(`(?:matching distribution found for|satisfies the requirement|Because(?: only)?|Failed to fetch) ([A-Za-z0-9][A-Za-z0-9._-]*)`)
+	reason   = regexp.MustCompile(`\[Errno -?\d+\] [^)'"]+|[Tt]emporary failure in name resolution|[Cc]onnection refused|[Nn]ame or service not known|certificate verify failed[^)'"]*|timed out`)
+	missing  = regexp.MustCompile(`No matching distribution found|satisfies the requirement|No solution found|ResolutionImpossible|no usable wheels`)
+	conflict = regexp.MustCompile(`Cannot install (.+) because these package versions have conflicting dependencies`)
+	culprit  = regexp.MustCompile(`(?:matching distribution found for|satisfies the requirement|Because(?: only)?|Failed to fetch) ([A-Za-z0-9][A-Za-z0-9._-]*)`)
 )
 
 // failure reads what the installer printed.
@@ -219,6 +220,9 @@ func (i *installer) failure(reqs []requirement, output []string, err error) erro
 	e.Missing = !e.Unreachable && missing.MatchString(all)
 	if line := meaning(output); line != "" {
 		e.Detail = line
+	}
+	if m := conflict.FindStringSubmatch(all); m != nil && e.Missing { // pip's last line is an address
+		e.Detail = clip(m[1]) + " cannot be installed together"
 	}
 	return e
 }

@@ -73,6 +73,9 @@ func TestFailureInOneLine(t *testing.T) {
 		{false, "WARNING: Retrying after connection broken by 'NameResolutionError(\"HTTPSConnection(host='pypi.org'): Failed to resolve 'pypi.org' ([Errno -3] Temporary failure in name resolution)\")'\n" +
 			"ERROR: Could not find a version that satisfies the requirement pandas (from versions: none)",
 			InstallError{Packages: "pandas", Detail: "[Errno -3] Temporary failure in name resolution", Unreachable: true}},
+		{false, "ERROR: Cannot install scipy==1.15 and scipy==1.16 because these package versions have conflicting dependencies.\n\nThe conflict is caused by:\n    The user requested scipy==1.16\n\n" +
+			"ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/",
+			InstallError{Packages: "pandas, scipy", Detail: "scipy==1.15 and scipy==1.16 cannot be installed together", Missing: true}},
 		{false, "Collecting pandas\nERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
 			InstallError{Packages: "pandas, scipy", Detail: "Could not install packages due to an OSError: [Errno 28] No space left on device"}},
 		{true, "  × No solution found when resolving dependencies:\n  ╰─▶ Because scipy was not found in the package registry and you require\n      scipy, we can conclude that your requirements are unsatisfiable.",
