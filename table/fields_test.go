@@ -54,10 +54,6 @@ func TestColumnsAreThoseOfJSON(t *testing.T) {
 			Fields `json:"-"`
 			X      int
 		}{}),
-		"a dash": of(struct {
-			X int `json:"-,"`
-			Y int `json:"-"`
-		}{}),
 		"the tag decides": of(struct {
 			Fields
 			Other
