@@ -263,6 +263,7 @@ func (p *Provider) connect(ctx context.Context) (*sdk.ClientSession, error) {
 	p.session, p.link, p.stale = l.ClientSession, l, true
 	go func() { // ends with the connection
 		err := l.Wait()
+		_ = l.Close() // for what the SDK keeps until then, also of one that has ended by itself
 		l.cancel()
 		p.broken(l.ClientSession, err)
 		drop()

@@ -177,6 +177,24 @@ func TestServerThatHangsAtTheStart(t *testing.T) {
 	})
 }
 
+// A server that ends leaves nothing of its connection behind: the bubble would
+// say so.
+func TestServerThatEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		life, end := context.WithCancel(t.Context())
+		p := provider(t, mcp.Server{Logger: slog.New(slog.DiscardHandler), Transport: func() (sdk.Transport, error) {
+			ours, theirs := sdk.NewInMemoryTransports()
+			go func() { _ = newServer().Run(life, theirs) }()
+			return ours, nil
+		}})
+		if tools, err := p.Tools(t.Context()); err != nil || len(tools) == 0 {
+			t.Errorf("%v, %v", tools, err)
+		}
+		end()
+		synctest.Wait() // until it has been noticed
+	})
+}
+
 // The server of an agent dies in the middle: the run goes on, and ends well.
 func TestDeadServerDoesNotEndARun(t *testing.T) {
 	p := stdio(t, mcp.Server{Logger: slog.New(slog.DiscardHandler)})
