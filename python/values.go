@@ -2,6 +2,7 @@ package python
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -284,21 +285,18 @@ func (e *encoder) field(name string, v reflect.Value, only bool, depth int) erro
 	return e.value(v, depth+1)
 }
 
-// structure writes a struct by its json tags. Embedded structs give their
-// fields; of two fields with one name the shallower wins.
+// structure writes a struct by its json tags.
 func (e *encoder) structure(v reflect.Value, depth int) error {
 	type member struct {
 		name  string
 		value reflect.Value
 	}
 	var members []member
-	seen := map[string]bool{}
 	for _, f := range jsonFields(v.Type()) {
 		fv, err := v.FieldByIndexErr(f.index)
-		if err != nil || f.omit(fv) || seen[f.name] {
+		if err != nil || f.omit(fv) {
 			continue // err: inside a nil embedded pointer
 		}
-		seen[f.name] = true
 		members = append(members, member{f.name, fv})
 	}
 	e.WriteByte('{')
@@ -319,6 +317,7 @@ type jsonField struct {
 	index     []int
 	omitEmpty bool
 	omitZero  bool
+	tagged    bool
 }
 
 func (f jsonField) omit(v reflect.Value) bool {
@@ -337,24 +336,53 @@ func (f jsonField) omit(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// jsonFields lists the fields that encoding/json would write, in order.
+// jsonFields lists the fields that encoding/json would write, in order: of
+// several with one name the shallowest, then the only one with a tag.
 func jsonFields(t reflect.Type) []jsonField {
+	if known, ok := fieldsOf.Load(t); ok {
+		return known.([]jsonField)
+	}
+	all := embeddedFields(t, nil, nil)
+	fields := slices.DeleteFunc(slices.Clone(all), func(f jsonField) bool {
+		return slices.ContainsFunc(all, func(o jsonField) bool { return o.name == f.name && o.hides(f) })
+	})
+	fieldsOf.Store(t, fields)
+	return fields
+}
+
+var fieldsOf sync.Map // of a reflect.Type: []jsonField
+
+// hides says whether of two fields with one name f keeps o from being written:
+// of two that are equal each hides the other.
+func (f jsonField) hides(o jsonField) bool {
+	if len(f.index) != len(o.index) {
+		return len(f.index) < len(o.index)
+	}
+	return !slices.Equal(f.index, o.index) && (f.tagged || !o.tagged)
+}
+
+// embeddedFields lists the fields of t, which lies at index within other
+// structs, and those of what it embeds.
+func embeddedFields(t reflect.Type, index []int, within []reflect.Type) []jsonField {
 	var fields []jsonField
-	depth := map[string]int{}
-	for _, f := range reflect.VisibleFields(t) {
+	within = append(slices.Clip(within), t)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" && options == "" || !f.IsExported() || f.Anonymous && name == "" && isStruct(f.Type) {
-			continue
+		at := append(slices.Clip(index), f.Index...)
+		switch {
+		case f.Tag.Get("json") == "-":
+		case f.Anonymous && name == "" && isStruct(f.Type):
+			inner := f.Type
+			if inner.Kind() == reflect.Pointer {
+				inner = inner.Elem()
+			}
+			if !slices.Contains(within, inner) {
+				fields = append(fields, embeddedFields(inner, at, within)...)
+			}
+		case f.IsExported():
+			opts := strings.Split(options, ",")
+			fields = append(fields, jsonField{cmp.Or(name, f.Name), at, slices.Contains(opts, "omitempty"), slices.Contains(opts, "omitzero"), name != ""})
 		}
-		if name == "" {
-			name = f.Name
-		}
-		if d, ok := depth[name]; ok && d <= len(f.Index) {
-			continue
-		}
-		depth[name] = len(f.Index)
-		opts := strings.Split(options, ",")
-		fields = append(fields, jsonField{name, f.Index, slices.Contains(opts, "omitempty"), slices.Contains(opts, "omitzero")})
 	}
 	return fields
 }
