@@ -113,8 +113,8 @@ func (p *fakePeer) raw(t frame.Type, body []byte) {
 
 const doneOK = `{"error":null,"interrupted":false,"stdout_cut":0,"stderr_cut":0,"full_output":"","warnings":[]}`
 
-// serve answers each snippet by calling run with it, until the host closes.
-func serve(run func(p *fakePeer, id frame.RunID, code string)) func(*fakePeer) {
+// respond gets ready and gives do every request, until the host closes.
+func respond(do func(p *fakePeer, what frame.Type, id frame.RunID, body string)) func(*fakePeer) {
 	return func(p *fakePeer) {
 		for {
 			t, id, body, err := p.read()
@@ -123,11 +123,20 @@ func serve(run func(p *fakePeer, id frame.RunID, code string)) func(*fakePeer) {
 				return
 			case t == frame.Configure:
 				p.raw(frame.Ready, []byte(`{"version":1,"pid":1,"python":"3.14.6"}`))
-			case t == frame.Exec:
-				run(p, id, string(body))
+			default:
+				do(p, t, id, string(body))
 			}
 		}
 	}
+}
+
+// serve answers each snippet by calling run with it.
+func serve(run func(p *fakePeer, id frame.RunID, code string)) func(*fakePeer) {
+	return respond(func(p *fakePeer, what frame.Type, id frame.RunID, body string) {
+		if what == frame.Exec {
+			run(p, id, body)
+		}
+	})
 }
 
 // openFake opens a session whose workers are made by worker.

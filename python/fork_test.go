@@ -87,24 +87,17 @@ func TestForkIsNotStoppedInTheMiddle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			worker := func(p *fakePeer) {
-				for {
-					what, id, body, err := p.read()
-					switch {
-					case err != nil:
-						return
-					case what == frame.Configure:
-						p.raw(frame.Ready, []byte(`{"version":1}`))
-					case what == frame.Fork:
-						p.send(frame.Forked, id, `{"refused":null,"idle":[]}`)
-					case string(body) == "stopped":
-						p.interrupted()
-						fallthrough
-					default:
-						p.send(frame.Done, id, doneOK)
-					}
+			worker := respond(func(p *fakePeer, what frame.Type, id frame.RunID, body string) {
+				switch {
+				case what == frame.Fork:
+					p.send(frame.Forked, id, `{"refused":null,"idle":[]}`)
+				case body == "stopped":
+					p.interrupted()
+					fallthrough
+				default:
+					p.send(frame.Done, id, doneOK)
 				}
-			}
+			})
 			s := openFake(t, Options{Undo: name == "undo"}, worker)
 			start, calls := s.launch, 0
 			s.launch = func(c context.Context, progress func(string)) (sandbox.Process, error) {
@@ -193,19 +186,9 @@ func TestForkedSessionsAreVerified(t *testing.T) {
 // little here as elsewhere.
 func TestNewsOfAHostileWorker(t *testing.T) {
 	for _, body := range []string{`{"changed":["../x"]}`, `{"removed":["/etc/passwd"]}`, `{"changed":["a\u0000b"]}`, `[`, strings.Repeat("[", 100)} {
-		s := openFake(t, Options{}, func(p *fakePeer) {
-			for {
-				kind, id, _, err := p.read()
-				switch {
-				case err != nil:
-					return
-				case kind == frame.Configure:
-					p.raw(frame.Ready, []byte(`{"version":1,"pid":1,"python":"3.14.6"}`))
-				default:
-					p.send(frame.Told, id, body)
-				}
-			}
-		})
+		s := openFake(t, Options{}, respond(func(p *fakePeer, _ frame.Type, id frame.RunID, _ string) {
+			p.send(frame.Told, id, body)
+		}))
 		w, err := s.ready(t.Context(), func(string) {})
 		if err != nil {
 			t.Fatal(err)

@@ -189,22 +189,15 @@ func (d deadlined) SetReadDeadline(t time.Time) error {
 // TestAFileInCrumbs: who sends a file byte by byte has no more time for it.
 func TestAFileInCrumbs(t *testing.T) {
 	var set []time.Time
-	s := openFake(t, Options{}, func(p *fakePeer) {
-		for {
-			what, id, _, err := p.read()
-			switch {
-			case err != nil:
-				return
-			case what == frame.Configure:
-				p.raw(frame.Ready, []byte(`{"version":1}`))
-			case what == frame.Get:
-				for range 10 {
-					p.send(frame.Data, id, "x")
-				}
-				p.send(frame.Data, id, "")
-			}
+	s := openFake(t, Options{}, respond(func(p *fakePeer, what frame.Type, id frame.RunID, _ string) {
+		if what != frame.Get {
+			return
 		}
-	}, func(p *fakeProcess) { p.conn = deadlined{p.conn.(*net.UnixConn), &set} })
+		for range 10 {
+			p.send(frame.Data, id, "x")
+		}
+		p.send(frame.Data, id, "")
+	}), func(p *fakeProcess) { p.conn = deadlined{p.conn.(*net.UnixConn), &set} })
 	r, err := s.ReadFile(t.Context(), "crumbs.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -244,26 +237,19 @@ func TestTheEndOfCtxInAFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			s := openFake(t, Options{}, func(p *fakePeer) {
-				for {
-					what, id, _, err := p.read()
-					switch {
-					case err != nil:
-						return
-					case what == frame.Configure:
-						p.raw(frame.Ready, []byte(`{"version":1}`))
-					case what == frame.Exec:
-						p.send(frame.Done, id, doneOK)
-					case what == frame.Put:
-						p.send(frame.Stored, id, "")
-					case what == frame.Get:
-						p.send(frame.Data, id, "begin")
-						cancel()
-						p.send(frame.Data, id, "end")
-						p.send(frame.Data, id, "")
-					}
+			s := openFake(t, Options{}, respond(func(p *fakePeer, what frame.Type, id frame.RunID, _ string) {
+				switch what {
+				case frame.Exec:
+					p.send(frame.Done, id, doneOK)
+				case frame.Put:
+					p.send(frame.Stored, id, "")
+				case frame.Get:
+					p.send(frame.Data, id, "begin")
+					cancel()
+					p.send(frame.Data, id, "end")
+					p.send(frame.Data, id, "")
 				}
-			})
+			}))
 			mustExec(t, s, "x = 1")
 			if err := ask(ctx, s, cancel); !errors.Is(err, context.Canceled) {
 				t.Errorf("the request ended with %v", err)

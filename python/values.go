@@ -2,7 +2,6 @@ package python
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/strandsgo/strands"
+	"github.com/strandsgo/strands/internal/jsonfields"
 )
 
 // encodeResult is a tool's result in the protocol's JSON: its attachments or
@@ -317,7 +317,6 @@ type jsonField struct {
 	index     []int
 	omitEmpty bool
 	omitZero  bool
-	tagged    bool
 }
 
 func (f jsonField) omit(v reflect.Value) bool {
@@ -336,63 +335,20 @@ func (f jsonField) omit(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// jsonFields lists the fields that encoding/json would write, in order: of
-// several with one name the shallowest, then the only one with a tag.
+// jsonFields lists the fields that encoding/json would write, in order.
 func jsonFields(t reflect.Type) []jsonField {
 	if known, ok := fieldsOf.Load(t); ok {
 		return known.([]jsonField)
 	}
-	all := embeddedFields(t, nil, nil)
-	fields := slices.DeleteFunc(slices.Clone(all), func(f jsonField) bool {
-		return slices.ContainsFunc(all, func(o jsonField) bool { return o.name == f.name && o.hides(f) })
-	})
+	var fields []jsonField
+	for _, f := range jsonfields.Of(t, func(t reflect.Type) bool { return t == timeType }) {
+		fields = append(fields, jsonField{f.Name, f.Index, slices.Contains(f.Options, "omitempty"), slices.Contains(f.Options, "omitzero")})
+	}
 	fieldsOf.Store(t, fields)
 	return fields
 }
 
 var fieldsOf sync.Map // of a reflect.Type: []jsonField
-
-// hides says whether of two fields with one name f keeps o from being written:
-// of two that are equal each hides the other.
-func (f jsonField) hides(o jsonField) bool {
-	if len(f.index) != len(o.index) {
-		return len(f.index) < len(o.index)
-	}
-	return !slices.Equal(f.index, o.index) && (f.tagged || !o.tagged)
-}
-
-// embeddedFields lists the fields of t, which lies at index within other
-// structs, and those of what it embeds.
-func embeddedFields(t reflect.Type, index []int, within []reflect.Type) []jsonField {
-	var fields []jsonField
-	within = append(slices.Clip(within), t)
-	for f := range t.Fields() {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		at := append(slices.Clip(index), f.Index...)
-		switch {
-		case f.Tag.Get("json") == "-":
-		case f.Anonymous && name == "" && isStruct(f.Type):
-			inner := f.Type
-			if inner.Kind() == reflect.Pointer {
-				inner = inner.Elem()
-			}
-			if !slices.Contains(within, inner) {
-				fields = append(fields, embeddedFields(inner, at, within)...)
-			}
-		case f.IsExported():
-			opts := strings.Split(options, ",")
-			fields = append(fields, jsonField{cmp.Or(name, f.Name), at, slices.Contains(opts, "omitempty"), slices.Contains(opts, "omitzero"), name != ""})
-		}
-	}
-	return fields
-}
-
-func isStruct(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t.Kind() == reflect.Struct && t != timeType
-}
 
 // escapeTags doubles the $ of objects that look like tags.
 func escapeTags(b []byte) ([]byte, error) {

@@ -1,13 +1,11 @@
 package table
 
 import (
-	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
 	"math/big"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -18,6 +16,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/strandsgo/strands/internal/jsonfields"
 )
 
 // FromStructs makes a table of rows, which may be pointers; a nil one has
@@ -167,7 +167,7 @@ func (n *node) ofKind(path string, depth int) error {
 	switch t.Kind() {
 	case reflect.Struct:
 		n.form = formStruct
-		for _, f := range columnsOf(t) {
+		for _, f := range jsonfields.Of(t, func(t reflect.Type) bool { return t == timeType }) {
 			c, err := nodeOf(f.Type, path+"."+f.Name, depth+1)
 			if err != nil {
 				return err
@@ -195,67 +195,6 @@ func (n *node) ofKind(path string, depth int) error {
 func (n *node) add(c *node) {
 	n.children = append(n.children, c)
 	n.varies = n.varies || c.varies
-}
-
-// columnsOf lists the fields of a struct under the names encoding/json gives
-// them. Of several with one name it takes the shallowest, then the only one
-// with a tag; when that leaves two, neither.
-func columnsOf(t reflect.Type) []reflect.StructField {
-	all := embeddedIn(t, nil, nil)
-	named := map[string][]namedField{}
-	for _, f := range all {
-		named[f.Name] = append(named[f.Name], f)
-	}
-	var out []reflect.StructField
-	for _, f := range all {
-		if !slices.ContainsFunc(named[f.Name], f.yields) {
-			out = append(out, f.StructField)
-		}
-	}
-	return out
-}
-
-// namedField is a field with its name in JSON and its index from the root.
-type namedField struct {
-	reflect.StructField
-	tagged bool
-}
-
-// yields says whether of two fields with one name the other hides f.
-func (f namedField) yields(other namedField) bool {
-	switch {
-	case slices.Equal(f.Index, other.Index):
-		return false
-	case len(f.Index) != len(other.Index):
-		return len(f.Index) > len(other.Index)
-	}
-	return other.tagged || !f.tagged
-}
-
-// embeddedIn lists the fields of t, which lies at index, and those of the
-// structs that it embeds. within are the structs around it.
-func embeddedIn(t reflect.Type, index []int, within []reflect.Type) []namedField {
-	var out []namedField
-	within = append(slices.Clip(within), t)
-	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		elem := f.Type
-		if elem.Kind() == reflect.Pointer {
-			elem = elem.Elem()
-		}
-		f.Index = append(slices.Clip(index), f.Index...)
-		switch {
-		case f.Tag.Get("json") == "-":
-		case f.Anonymous && name == "" && elem.Kind() == reflect.Struct && elem != timeType:
-			if !slices.Contains(within, elem) {
-				out = append(out, embeddedIn(elem, f.Index, within)...)
-			}
-		case f.IsExported():
-			f.Name = cmp.Or(name, f.Name)
-			out = append(out, namedField{f, name != ""})
-		}
-	}
-	return out
 }
 
 // through follows pointers; the result is invalid when one is nil.
