@@ -11,8 +11,9 @@
 //	})
 //
 // Connections and credentials stay in this process. Unless Options.Write is
-// set, it is the database that refuses to change anything, whatever the query
-// says.
+// set, it is the database that refuses to change anything; where it has gaps,
+// an account that could use them is refused (PostgreSQL), or a query by its
+// first word (MariaDB).
 package data
 
 import (
@@ -37,8 +38,8 @@ import (
 type Options struct {
 	// Name is how texts call the store; "" = that of its database or file.
 	Name string
-	// Write lets the agent change data. Otherwise it is refused by the
-	// database itself.
+	// Write lets the agent change data. See the package for what refuses it
+	// otherwise.
 	Write bool
 	// Limits bound the result of a query: more is an error that says so, and
 	// undoes what the query changed, unless Limits.Cut. Zero fields mean

@@ -27,8 +27,7 @@ const IdleTimeout = 5 * time.Minute
 const maxErrorBody = 1 << 20
 
 // maxAnswer bounds an answer, uncompressed: some models say the same for ever,
-// and a kilobyte unpacks to a gigabyte. The longest replies there are take a
-// fifth of it.
+// and a kilobyte unpacks to a megabyte.
 const maxAnswer = 256 << 20
 
 // errIdle ends a request whose server was silent too long.
