@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -18,8 +19,8 @@ import (
 
 // OpenMySQL opens a MySQL or MariaDB database by its URL,
 // "mysql://user:password@host:3306/database". Unless o.Write is set, every
-// statement runs in a read-only transaction, in which files can still be
-// written by an account with the right to do so (FILE): use one without.
+// statement runs in a read-only transaction, in which files of the server can
+// still be read by an account with the right to do so (FILE): use one without.
 func OpenMySQL(ctx context.Context, address string, o Options) (*Store, error) {
 	cfg, err := mysqlConfig(address)
 	if err != nil {
@@ -44,14 +45,21 @@ func OpenMySQL(ctx context.Context, address string, o Options) (*Store, error) {
 // mysqlReads is an error for what is no statement that reads. The transaction
 // keeps such a statement from writing; but MariaDB takes a whole program as
 // one statement, BEGIN NOT ATOMIC …, which can end the transaction and begin
-// another. The first word tells what a statement is.
+// another. The first word tells what a statement is. A file on the server is
+// no part of a transaction either; SELECT's words for that cannot be written
+// otherwise.
 func mysqlReads(query string) error {
+	if word := mysqlFiles.FindString(query); word != "" {
+		return fmt.Errorf("the database is read-only: %s is refused, it writes a file on the server", strings.ToUpper(word))
+	}
 	switch word := mysqlFirst(query); strings.ToUpper(word) {
 	case "(", "SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN":
 		return nil
 	}
 	return errors.New("the database is read-only: a statement begins with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN")
 }
+
+var mysqlFiles = regexp.MustCompile(`(?i)(out|dump)file`)
 
 // mysqlFirst is the first word behind space and comments; "" when it is not
 // certain to be what the server takes for it.

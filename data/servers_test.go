@@ -230,6 +230,14 @@ func TestMySQL(t *testing.T) {
 		t.Fatalf("the program deletes nothing; this proves nothing: %v", err)
 	}
 	run(t, admin, "INSERT INTO orders SELECT * FROM copy")
+	if _, err := admin.Query(t.Context(), "SELECT 1 INTO OUTFILE 'proof'"); err != nil {
+		t.Fatalf("an account with the right to it writes no file; this proves nothing: %v", err)
+	}
+	for _, attack := range []string{"SELECT 1 INTO OUTFILE 'evil'", "SELECT 1 INTO/**/dumpfile 'evil'", "(SELECT 1 /*!INTO*/ OutFile 'evil')"} {
+		if _, err := s.Query(t.Context(), attack); err == nil || !strings.Contains(err.Error(), "writes a file on the server") {
+			t.Errorf("%s: %v", attack, err)
+		}
+	}
 	for _, query := range []string{"(SELECT 1)", "-- why\n# and\n/* how */ select 1", "SHOW TABLES", "WITH x AS (SELECT 1) SELECT * FROM x", "DESC orders", "VALUES (1)"} {
 		if _, err := s.Query(t.Context(), query); err != nil {
 			t.Errorf("%s: %v", query, err)
